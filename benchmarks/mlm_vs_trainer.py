@@ -1,0 +1,246 @@
+"""This course's loop beside ``transformers.Trainer``: same text, same masks, same seconds, same size of model.
+
+Each side at its best settings:
+
+* ours: ``EncoderConfig.modern``, the recipe of ``PretrainConfig``'s defaults;
+* theirs: ``BertForMaskedLM`` (the masked language model that a user of Trainer would take) of the same layers, width
+  and vocabulary, attention by SDPA, bf16 where the machine has it, fused AdamW, nothing logged inside the loop, and
+  the best peak learning rate of a sweep. Its batches come masked from our stream, so it pays for no collator, and
+  packed, so it pays for no padding. Its learning rate follows the clock as ours does. Documents in a row are not kept
+  apart, which is cheaper for it.
+
+Both are evaluated on the same fixed masks by the same code (its weights are converted, exactly). Evaluation spends no
+budget. After the sweep the two sides take turns, one seed after the other.
+
+    python benchmarks/mlm_vs_trainer.py                 # 90 s a run: about a quarter of an hour on two cores
+    python benchmarks/mlm_vs_trainer.py --seconds 5 --seeds 1 --rates 1e-3 --out /tmp/quick.json
+    python benchmarks/mlm_vs_trainer.py --extend --rates 1e-2     # more of the sweep, into the same file
+
+One more run, ``course_lib, bert``, is our loop with their architecture and their learning rate: it tells how much of
+the difference is the loop and how much the recipe.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader, IterableDataset
+from transformers import BertForMaskedLM, Trainer, TrainerCallback, TrainingArguments
+from transformers.utils import logging
+
+from course_lib import hardware
+from course_lib.convert import mlm_to_transformers
+from course_lib.evaluation import evaluate, unigram_nll
+from course_lib.heads import MaskedLanguageModel
+from course_lib.objectives import MaskedLM
+from course_lib.optim import adamw, linear
+from course_lib.pretraining import Prepared, PretrainConfig, build_model, prepare
+from course_lib.training import train
+
+N_POINTS = 10  # evaluations along each curve
+
+
+class Batches(IterableDataset):
+    """The stream's masked batches as Trainer wants them."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        self.stream = replace(prepared.stream, respect_documents=False)
+
+    def __iter__(self):
+        step = 0
+        while True:
+            batch = self.stream.batch(step)
+            yield {"input_ids": batch.input_ids, "labels": batch.labels}
+            step += 1
+
+
+class Clock(TrainerCallback):
+    """Counts training seconds, stops when they are spent, and evaluates on the way without spending any."""
+
+    def __init__(self, seconds: float, nll) -> None:
+        self.budget, self.nll, self.curve = seconds, nll, []
+        self.spent, self.steps, self.started = 0.0, 0, None
+
+    @property
+    def elapsed(self) -> float:
+        return self.spent + (time.perf_counter() - self.started if self.started else 0.0)
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        self.started = time.perf_counter()
+
+    def on_step_end(self, args, state, control, model=None, **kwargs) -> None:
+        self.spent, self.started, self.steps = self.elapsed, None, state.global_step
+        if self.spent >= self.budget or self.spent >= self.budget * (len(self.curve) + 1) / N_POINTS:
+            self.curve.append({"seconds": self.spent, "nll": self.nll(model)})
+        control.should_training_stop = self.spent >= self.budget
+        self.started = time.perf_counter()
+
+
+class MaskedTrainer(Trainer):
+    """Trainer with ready batches."""
+
+    def get_train_dataloader(self) -> DataLoader:
+        return DataLoader(self.train_dataset, batch_size=None)
+
+
+def run_trainer(config: PretrainConfig, prepared: Prepared, lr: float, seed: int, folder: str) -> dict:
+    """One run of transformers.Trainer for ``config.seconds``."""
+    torch.manual_seed(seed)
+    bert = replace(config, shape="bert").encoder(prepared.tokenizer.vocab_size)
+    model = mlm_to_transformers(MaskedLanguageModel(bert))
+    model = BertForMaskedLM(model.config)  # its own first weights
+    where = hardware.device()
+
+    def nll(trained) -> float:
+        return evaluate(MaskedLanguageModel.from_transformers(trained), MaskedLM(), prepared.validation).nll
+
+    clock = Clock(config.seconds, nll)
+    arguments = TrainingArguments(
+        output_dir=folder, max_steps=10**7, bf16=hardware.precision(where) == "bf16",
+        fp16=hardware.precision(where) == "fp16", use_cpu=where.type == "cpu", report_to=[], save_strategy="no",
+        logging_strategy="no", disable_tqdm=True, seed=seed, max_grad_norm=1.0,
+    )  # fmt: skip
+    optimizer = adamw(model, lr=lr, weight_decay=config.weight_decay)  # PyTorch's, fused, as ours
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda _: linear(min(1.0, clock.elapsed / config.seconds), warmup=config.warmup)
+    )
+    trainer = MaskedTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=Batches(prepared),
+        callbacks=[clock],
+        optimizers=(optimizer, schedule),
+    )
+    trainer.train()
+    return _run("transformers.Trainer", seed, lr, clock.steps, clock.spent, clock.curve, config, model)
+
+
+def run_ours(config: PretrainConfig, prepared: Prepared, seed: int, name: str) -> dict:
+    """One run of this course's loop for ``config.seconds``."""
+    config = replace(config, seed=seed)
+    model = build_model(config, prepared)
+    curve: list[dict] = []
+
+    class Watched:
+        """Evaluates the model along the way, outside of the training clock."""
+
+        fingerprint = ""
+
+        def batch(self, step: int):
+            return prepared.stream.batch(step)
+
+    def watch(record: dict) -> None:
+        if record["seconds"] >= config.seconds * (len(curve) + 1) / N_POINTS:
+            curve.append(
+                {"seconds": record["seconds"], "nll": evaluate(model, MaskedLM(), prepared.validation).nll}
+            )
+
+    result = train(
+        model,
+        MaskedLM(),
+        Watched(),
+        replace(config.training(), evaluate_every=None),
+        progress=False,
+        on_record=watch,
+    )
+    curve.append({"seconds": result.seconds, "nll": evaluate(model, MaskedLM(), prepared.validation).nll})
+    return _run(name, seed, config.lr, result.steps, result.seconds, curve, config, model)
+
+
+def _run(name, seed, lr, steps, seconds, curve, config, model) -> dict:
+    found = {
+        "name": name,
+        "seed": seed,
+        "lr": lr,
+        "steps": steps,
+        "seconds": seconds,
+        "tokens_per_second": steps * config.seq_len * config.batch_size / seconds,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "validation_nll": curve[-1]["nll"],
+        "curve": curve,
+    }
+    print(
+        f"{name:22s} seed {seed} lr {lr:.0e}: {found['tokens_per_second']:8.0f} tokens/s, NLL {found['validation_nll']:.3f}",
+        flush=True,
+    )
+    return found
+
+
+def summary(runs: list[dict]) -> dict:
+    """Median and range over the seeds, by side."""
+    sides: dict[str, dict] = {}
+    for name in dict.fromkeys(r["name"] for r in runs):
+        mine = [r for r in runs if r["name"] == name]
+        sides[name] = {
+            key: {
+                "median": statistics.median(r[key] for r in mine),
+                "min": min(r[key] for r in mine),
+                "max": max(r[key] for r in mine),
+            }
+            for key in ("tokens_per_second", "validation_nll")
+        }
+    return sides
+
+
+def extend(out: Path, sweep: list[dict]) -> None:
+    """Add runs to the recorded sweep. Stops where one of them is better than the rate of the recorded runs."""
+    result = json.loads(out.read_text("utf-8"))
+    result["sweep"] += sweep
+    if (best := min(result["sweep"], key=lambda r: r["validation_nll"])["lr"]) != result[
+        "best_lr_of_trainer"
+    ]:
+        raise SystemExit(
+            f"lr {best:g} is better than the recorded runs': run everything again with it in --rates"
+        )
+    out.write_text(json.dumps(result, indent=1), "utf-8")
+
+
+def main() -> None:
+    """Sweep, take turns, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=90.0)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rates", type=float, nargs="+", default=[3e-4, 1e-3, 3e-3, 1e-2])
+    parser.add_argument("--extend", action="store_true", help="only run these rates, and add them to --out")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "mlm_vs_trainer.json")
+    args = parser.parse_args()
+    logging.set_verbosity_error()
+    config = PretrainConfig(seconds=args.seconds)
+    prepared = prepare(config)
+    tokenizer = prepared.tokenizer
+    with tempfile.TemporaryDirectory() as folder:
+        sweep = [run_trainer(config, prepared, lr, 100, folder) for lr in args.rates]
+        if args.extend:
+            return extend(args.out, sweep)
+        best = min(sweep, key=lambda r: r["validation_nll"])["lr"]
+        runs = []
+        for seed in range(args.seeds):
+            runs.append(run_ours(config, prepared, seed, "course_lib"))
+            runs.append(run_trainer(config, prepared, best, seed, folder))
+        bert = replace(config, shape="bert", lr=best)
+        runs.append(run_ours(bert, prepared, 0, "course_lib, bert"))
+    result = {
+        "unigram_nll": unigram_nll(
+            prepared.tokens.tokens, prepared.validation, tokenizer.vocab_size, tokenizer.special_ids
+        ),
+        "config": asdict(config),
+        "hardware": hardware.describe(),
+        "sweep": sweep,
+        "best_lr_of_trainer": best,
+        "runs": runs,
+        "summary": summary(runs),
+    }
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(result, indent=1), "utf-8")
+    print(json.dumps(result["summary"], indent=1))
+
+
+if __name__ == "__main__":
+    main()

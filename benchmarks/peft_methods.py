@@ -1,0 +1,308 @@
+"""Parameter-efficient fine-tuning in numbers: one row a method, full fine-tuning and ``peft``'s LoRA beside them.
+
+    python benchmarks/peft_methods.py costs                 parameters, bytes, step time, memory, latency, |d logits|
+    python benchmarks/peft_methods.py quality               accuracy on two tasks, three seeds, 2 000 labels
+    python benchmarks/peft_methods.py sweep                 LoRA's rank and places on sentiment
+
+All on MiniLM (22.7 million parameters). Costs: batches of 32 x 48 tokens, bf16 where the processor is fast at it; the sides take
+turns, one step each, and ratios are formed within a turn. Memory: the most that a fresh process held during three steps,
+less what it held with the model loaded. Quality: two epochs, batches of 32, the learning rates below (of the papers' ranges;
+full fine-tuning's is the course's default), the same for both tasks.
+
+Every run is written at once, so that a stopped sweep goes on where it was; ``--only NAME`` does one row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from course_lib import hardware, peft
+from course_lib.data import load_task
+from course_lib.evaluation import autocast
+from course_lib.finetuning import finetune
+from course_lib.finetuning_config import FineTuneConfig
+from course_lib.measuring import choose_clock, spread, take_turns
+from course_lib.optim import adamw
+from course_lib.peft.targets import EVERY_LINEAR, INNER, KEY, OUTPUT, QUERY, VALUE
+from course_lib.pretrained import load_pretrained
+from course_lib.task_heads import SequenceClassifier
+
+RESULTS = Path(__file__).parent / "results"
+TASKS = {"sentiment": ("film-reviews", 64), "topics": ("cloud-topics", 48)}
+BASE = FineTuneConfig(epochs=2, batch_size=32, n_labels=2000)
+STEPS = 126  # of such a run
+METHODS: dict[str, tuple[peft.Config | None, float]] = {
+    "full": (None, 1e-4),
+    "LoRA": (peft.LoRAConfig(rank=8), 2e-3),
+    "head alone": (None, 5e-3),
+    "BitFit": (peft.BitFitConfig(), 2e-3),
+    "bottleneck (Houlsby)": (peft.BottleneckConfig.houlsby(), 2e-3),
+    "bottleneck (Pfeiffer)": (peft.BottleneckConfig.pfeiffer(), 2e-3),
+    "AdaLoRA": (
+        peft.AdaLoRAConfig(total_steps=STEPS, rank=12, target_rank=8, begin=20, end=40, every=5, alpha=24.0),
+        4e-3,
+    ),
+    "prefix": (peft.PrefixConfig(n_tokens=16), 1e-2),
+    "prompt": (peft.PromptConfig(n_tokens=20), 1e-2),
+}
+SWEEP: dict[str, peft.Config] = {
+    **{f"rank {r}": peft.LoRAConfig(rank=r, alpha=2 * r) for r in (1, 4, 8, 32)},
+    "query": peft.LoRAConfig(targets=(QUERY,)),
+    "query, key, value": peft.LoRAConfig(targets=(QUERY, KEY, VALUE)),
+    "feed-forward": peft.LoRAConfig(targets=(INNER, OUTPUT)),
+    "every linear": peft.LoRAConfig(targets=EVERY_LINEAR),
+    "query, value of the top 2": peft.LoRAConfig(targets=(rf"blocks\.[45]\..*(?:{QUERY}|{VALUE})",)),
+}
+ROWS, WIDTH = 32, 48
+
+
+def adapted(encoder: nn.Module, name: str) -> tuple[SequenceClassifier, peft.Handle | None]:
+    """A classifier on a copy of the encoder, with one side's method in place."""
+    generator = torch.Generator().manual_seed(0)
+    model = SequenceClassifier(copy.deepcopy(encoder), 2, generator=generator)
+    if name == "peft LoRA":
+        import peft as library
+
+        config = library.LoraConfig(r=8, lora_alpha=16, target_modules=["query", "value"])
+        model.encoder = library.get_peft_model(model.encoder, config)
+        return model, None
+    if name == "head alone":
+        model.encoder.requires_grad_(False)
+    config = METHODS[name][0]
+    return model, None if config is None else peft.attach(model, config)
+
+
+def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Token ids, segments and labels of one batch."""
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(1000, 30_000, (ROWS, WIDTH), generator=generator)
+    return ids, torch.ones_like(ids), torch.randint(0, 2, (ROWS,), generator=generator)
+
+
+class Side:
+    """One method, ready to take a training step; the step is that of the course's loop."""
+
+    def __init__(self, encoder: nn.Module, name: str) -> None:
+        self.model, self.handle = adapted(encoder, name)
+        self.model.train()
+        self.trainable = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = adamw(self.model, lr=1e-4, weight_decay=0.01)
+        self.ids, self.segments, self.labels = batch()
+        self.precision = hardware.precision(torch.device("cpu"))
+
+    def step(self) -> None:
+        """Forward, backward, clip, update."""
+        with autocast(torch.device("cpu"), self.precision):
+            logits = self.model(self.ids, segment_ids=self.segments)
+        nn.functional.cross_entropy(logits.float(), self.labels).backward()
+        nn.utils.clip_grad_norm_(self.trainable, 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def optimizer_bytes(self) -> int:
+        """Of the optimiser's state, counted."""
+        states = self.optimizer.state.values()
+        return sum(
+            v.numel() * v.element_size() for s in states for v in s.values() if isinstance(v, torch.Tensor)
+        )
+
+
+def memory(name: str) -> float:
+    """MB above the loaded model, in this process (which must be a fresh one)."""
+    encoder, _ = load_pretrained("minilm", progress=False)
+    model = SequenceClassifier(encoder, 2)
+    with torch.no_grad():
+        model(batch()[0])
+    page = os.sysconf("SC_PAGE_SIZE")
+    before = int(Path("/proc/self/statm").read_text().split()[1]) * page
+    side = Side.__new__(Side)
+    copied, copy.deepcopy = (
+        copy.deepcopy,
+        lambda x, *rest: x,
+    )  # the adapter goes on the one model that is there
+    try:
+        side.__init__(encoder, name)
+    finally:
+        copy.deepcopy = copied
+    for _ in range(3):
+        side.step()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before) / 1e6
+
+
+def costs(repeats: int, wall: bool) -> dict:
+    """All rows' costs."""
+    clock, clock_name = choose_clock(wall)
+    encoder, _ = load_pretrained("minilm", progress=False)
+    names = [*METHODS, "peft LoRA"]
+    sides = {name: Side(encoder, name) for name in names}
+    seconds = take_turns({name: side.step for name, side in sides.items()}, repeats=repeats, clock=clock)
+    total = sum(p.numel() for p in encoder.parameters())
+    rows = {}
+    for name, side in sides.items():
+        trained = sum(p.numel() for p in side.trainable)
+        rows[name] = {
+            "trainable": trained,
+            "share": trained / total,
+            "optimizer_bytes": side.optimizer_bytes(),
+            "step_seconds": spread(seconds[name]),
+            "faster_than_full": spread([a / b for a, b in zip(seconds["full"], seconds[name], strict=True)]),
+            "faster_than_peft": spread(
+                [a / b for a, b in zip(seconds["peft LoRA"], seconds[name], strict=True)]
+            ),
+            "file_bytes": file_bytes(side, trained),
+        }
+    for name, values in latencies(sides, clock, 2 * repeats).items():
+        rows[name].update(values)
+    return {"clock": clock_name, "hardware": hardware.describe(), "batch": [ROWS, WIDTH], "rows": rows}
+
+
+def file_bytes(side: Side, trained: int) -> int:
+    """Of the saved adapter; of all weights where there is none."""
+    if side.handle is None:
+        return 4 * trained
+    with tempfile.TemporaryDirectory() as folder:
+        return side.handle.save(Path(folder) / "a").stat().st_size
+
+
+@torch.no_grad()
+def latencies(sides: dict[str, Side], clock, repeats: int) -> dict[str, dict]:
+    """Seconds for one text of 24 tokens in fp32, attached and merged, taking turns with the base; what merging moves."""
+    ids = batch()[0]
+    one = ids[:1, :24]
+    calls, found = {}, {}
+    for name, side in sides.items():
+        side.model.eval()
+        calls[name] = lambda m=side.model: m(one) is None
+        if side.handle is not None:
+            try:
+                before = side.model(ids)
+                twin = copy.deepcopy(side.model)
+                peft.handles(twin)["default"].merge(keep=False)
+            except ValueError:
+                continue
+            calls[f"{name}, merged"] = lambda m=twin: m(one) is None
+            found[name] = {"merge_moves_logits": float((twin(ids) - before).abs().max())}
+    # a call takes a few ms: ten of them are timed at once
+    many = {n: (lambda call=call: [call() for _ in range(10)] and None) for n, call in calls.items()}
+    seconds = take_turns(many, repeats=repeats, clock=clock)
+    for name in sides:
+        rows = found.setdefault(name, {})
+        rows["latency"] = spread([s / 10 for s in seconds[name]])
+        key = f"{name}, merged"
+        rows["latency_merged"] = spread([s / 10 for s in seconds[key]]) if key in seconds else None
+    return found
+
+
+def run(task_name: str, config: peft.Config | None, lr: float, seed: int, tune: str = "full") -> dict:
+    """One fine-tuning: accuracy on the test split with its interval, seconds and trained weights."""
+    name, max_len = TASKS[task_name]
+    encoder, tokenizer = load_pretrained("minilm", progress=False)
+    settings = replace(BASE, lr=lr, seed=seed, max_len=max_len, tune=tune, precision="bf16")
+    adapt = None
+    if config is not None:
+
+        def adapt(model: nn.Module) -> peft.Handle:
+            return peft.attach(model, config, generator=torch.Generator().manual_seed(seed))
+
+    started = time.process_time()
+    found = finetune(
+        load_task(name, progress=False), encoder, tokenizer, settings, adapt=adapt, progress=False
+    )
+    return {
+        "task": task_name,
+        "seed": seed,
+        "lr": lr,
+        "accuracy": found.score.estimate,
+        "interval": [found.score.low, found.score.high],
+        "n_trainable": found.n_trainable,
+        "cpu_seconds": round(time.process_time() - started, 1),
+    }
+
+
+def read(path: Path) -> dict:
+    """What is there already."""
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
+def keep(path: Path, found: dict) -> None:
+    """Write all or nothing."""
+    work = path.with_suffix(".writing")
+    work.write_text(json.dumps(found, indent=1), "utf-8")
+    os.replace(work, path)
+
+
+def sweep(path: Path, jobs: list[tuple[str, str, peft.Config | None, float, int]], budget: float) -> None:
+    """Do those jobs that are not in the file yet, until the budget of seconds is spent."""
+    started = time.perf_counter()
+    for task, name, config, lr, seed in jobs:
+        if f"{task} {seed}" in read(path).get("runs", {}).get(name, {}):
+            continue
+        if time.perf_counter() - started > budget:
+            return
+        done = run(task, config, lr, seed, "head" if name == "head alone" else "full")
+        found = read(path)  # again: another process may have added its own
+        found.setdefault("runs", {}).setdefault(name, {})[f"{task} {seed}"] = done
+        found["hardware"] = hardware.describe()
+        keep(path, found)
+        print(
+            f"{name}, {task}, seed {seed}: {done['accuracy']:.4f} ({done['cpu_seconds']:.0f} s)", flush=True
+        )
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("costs", "memory", "quality", "sweep"))
+    parser.add_argument("--only", default="", help="one name")
+    parser.add_argument("--task", default="", help="one task")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--wall", action="store_true", help="wall clock: on a quiet machine only")
+    parser.add_argument("--seconds", type=float, default=1e9, help="begin no new run after so long")
+    args = parser.parse_args()
+    path = RESULTS / f"peft_{args.what}.json"
+    if args.what == "costs":
+        keep(path, costs(args.repeats, args.wall))
+    elif args.what == "memory" and args.only:
+        print(memory(args.only))
+    elif args.what == "memory":
+        command = [sys.executable, __file__, "memory", "--only"]
+        peaks = {
+            n: float(subprocess.check_output([*command, n]).split()[-1]) for n in [*METHODS, "peft LoRA"]
+        }
+        keep(path, {"hardware": hardware.describe(), "megabytes_above_the_model": peaks})
+    elif args.what == "quality":
+        tasks = [args.task] if args.task else list(TASKS)
+        jobs = [
+            (t, n, c, lr, s)
+            for t in tasks
+            for s in range(args.seeds)
+            for n, (c, lr) in METHODS.items()
+            if args.only in ("", n)
+        ]
+        sweep(path, jobs, args.seconds)
+    else:
+        jobs = [
+            ("sentiment", n, c, METHODS["LoRA"][1], s)
+            for s in range(args.seeds)
+            for n, c in SWEEP.items()
+            if args.only in ("", n)
+        ]
+        sweep(path, jobs, args.seconds)
+
+
+if __name__ == "__main__":
+    main()

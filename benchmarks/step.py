@@ -1,0 +1,234 @@
+"""One training step: ours beside ``BertForMaskedLM``, bare and under ``Trainer``: same architecture, weights and batch.
+
+First the two must agree: the same loss to 1e-5 and the same gradients to 1e-4, in fp32. Then they take turns. A step is
+forward, backward, clipping and fused AdamW. Theirs computes logits at every position (SDPA, nothing logged, batches
+ready in memory), ours at the masked ones; that is the whole difference. Peak memory is that of one step above what the
+process held before it, each side in a process of its own.
+
+    python benchmarks/step.py                 # --quick: a small one, written nowhere; --wall: wall clock, all cores
+
+``share_of_peak`` counts useful operations only (``costs.training_flops``, the head at masked positions), for both sides.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader
+from transformers import BertForMaskedLM, Trainer, TrainerCallback, TrainingArguments
+from transformers.utils import logging
+
+from course_lib.convert import mlm_to_transformers
+from course_lib.costs import training_flops
+from course_lib.encoder import EncoderConfig
+from course_lib.evaluation import autocast
+from course_lib.heads import MaskedLanguageModel
+from course_lib.masking import MaskPolicy, mask_tokens
+from course_lib.measuring import (
+    choose_clock,
+    forget_peak,
+    matrix_peak,
+    resident_bytes,
+    speedup,
+    spread,
+    take_turns,
+    write_record,
+)
+from course_lib.objectives import MaskedLM
+from course_lib.optim import adamw
+from course_lib.training import TrainConfig, train
+from course_lib.types import Batch
+
+ROWS, WIDTH, STEPS = 8, 128, 3
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def ready(vocab_size: int) -> tuple[MaskedLanguageModel, Batch]:
+    """Our model (4 layers of 256, BERT's form, no dropout) and a batch with 15 % masked."""
+    torch.manual_seed(0)
+    shape = dict(n_layers=4, d_model=256, n_heads=4, dropout=0.0)
+    model = MaskedLanguageModel(EncoderConfig.bert(vocab_size=vocab_size, **shape))
+    special = torch.zeros(vocab_size, dtype=torch.bool)
+    special[:5] = True
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(5, vocab_size, (ROWS, WIDTH), generator=generator)
+    options = dict(mask_id=4, vocab_size=vocab_size, special_mask=special, generator=generator)
+    masked = mask_tokens(ids, MaskPolicy(), **options)
+    return model, Batch(masked.input_ids, masked.labels)
+
+
+def disagreement(ours: MaskedLanguageModel, theirs: BertForMaskedLM, batch: Batch) -> dict[str, float]:
+    """Difference of the losses, and largest difference of a gradient relative to the largest gradient."""
+    own = MaskedLM()(ours, batch).mean
+    own.backward()
+    other = theirs(input_ids=batch.input_ids, labels=batch.labels).loss
+    other.backward()
+    carrier = MaskedLanguageModel(ours.config)  # carries gradients through the renaming of the weights
+    grads = {name: p.grad for name, p in ours.named_parameters()}
+    carrier.load_state_dict(grads)
+    expected = dict(mlm_to_transformers(carrier).named_parameters())
+    used = {name: p.grad for name, p in theirs.named_parameters() if p.grad is not None}
+    largest = max(float(g.abs().max()) for g in used.values())
+    gap = max(float((expected[name].detach() - g).abs().max()) for name, g in used.items())
+    for model in (ours, theirs):
+        model.zero_grad(set_to_none=True)
+    return {"loss": float((own - other).detach().abs()), "gradient": gap / largest}
+
+
+class Ticks(TrainerCallback):
+    """The clock after each of Trainer's steps."""
+
+    def __init__(self, clock) -> None:
+        self.clock, self.times = clock, []
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        self.times.append(self.clock())
+
+
+class Ready(Trainer):
+    """Trainer with one batch that is ready, again and again."""
+
+    def get_train_dataloader(self) -> DataLoader:
+        return DataLoader(self.train_dataset, batch_size=None)
+
+
+def bare_step(model, batch: Batch, precision: str):
+    """One step of theirs without Trainer, as a function."""
+    optimizer = adamw(model, lr=1e-4, weight_decay=0.01)
+
+    def step() -> None:
+        with autocast(torch.device("cpu"), precision):
+            loss = model(input_ids=batch.input_ids, labels=batch.labels).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return step
+
+
+def trainer_step(model, batch: Batch, precision: str, clock, folder: str):
+    """Seconds of one step of Trainer, as a function: it runs STEPS + 1 steps and leaves out the first."""
+    row = {"input_ids": batch.input_ids, "labels": batch.labels}
+    arguments = TrainingArguments(
+        output_dir=folder, max_steps=STEPS + 1, bf16=precision == "bf16", use_cpu=True, report_to=[],
+        save_strategy="no", logging_strategy="no", disable_tqdm=True, max_grad_norm=1.0, optim="adamw_torch_fused",
+    )  # fmt: skip
+
+    def step() -> float:
+        ticks = Ticks(clock)
+        Ready(model=model, args=arguments, train_dataset=[row] * (STEPS + 1), callbacks=[ticks]).train()
+        return (ticks.times[-1] - ticks.times[0]) / STEPS
+
+    return step
+
+
+def our_step(model, batch: Batch, precision: str, clock):
+    """Seconds of one step of ``train``, measured in the same way."""
+
+    def step() -> float:
+        times = []
+
+        class Same:
+            fingerprint = ""
+
+            def batch(self, number: int) -> Batch:
+                times.append(clock())
+                return batch
+
+        config = TrainConfig(steps=STEPS + 2, lr=1e-4, precision=precision, log_every=100)
+        train(model, MaskedLM(), Same(), config, progress=False)
+        return (times[-1] - times[1]) / STEPS
+
+    return step
+
+
+def compare(vocab_size: int, precision: str, repeats: int, clock) -> dict:
+    """Agreement, speeds and ratios at one vocabulary in one number format."""
+    ours, batch = ready(vocab_size)
+    theirs, bare = mlm_to_transformers(ours), mlm_to_transformers(ours)
+    theirs.train(), bare.train()
+    gap = disagreement(ours, theirs, batch)
+    assert gap["loss"] < 1e-5 and gap["gradient"] < 1e-4, gap
+    with tempfile.TemporaryDirectory() as folder:
+        sides = {
+            "Trainer": trainer_step(theirs, batch, precision, clock, folder),
+            "BertForMaskedLM": bare_step(bare, batch, precision),
+            "ours": our_step(ours, batch, precision, clock),
+        }
+        seconds = take_turns(sides, repeats=repeats, clock=clock)
+    peak = matrix_peak(DTYPES[precision], clock=clock)
+    flops = training_flops(ours.config, rows=ROWS, seq_len=WIDTH, targets=batch.n_targets)
+    return {
+        "vocab_size": vocab_size, "precision": precision, "disagreement_fp32": gap, "matrix_peak_flops": peak,
+        "seconds": {k: spread(v) for k, v in seconds.items()},
+        "tokens_per_second": {k: spread([ROWS * WIDTH / s for s in v]) for k, v in seconds.items()},
+        "share_of_peak": {k: spread([flops / s / peak for s in v]) for k, v in seconds.items()},
+        "speedup": {k: speedup(seconds[k], seconds["ours"]) for k in ("Trainer", "BertForMaskedLM")},
+    }  # fmt: skip
+
+
+def peak_of(side: str, vocab_size: int) -> int:
+    """Bytes that two fp32 steps need above what the process holds before them (run in a process of its own)."""
+    ours, batch = ready(vocab_size)
+    model = ours if side == "ours" else mlm_to_transformers(ours).train()
+    clock = choose_clock()[0]
+    forget_peak()
+    before = resident_bytes()[0]
+    step = our_step(model, batch, "fp32", clock) if side == "ours" else bare_step(model, batch, "fp32")
+    step(), step()
+    return resident_bytes()[1] - before
+
+
+def memory(vocab_size: int) -> dict:
+    """Peak memory of both sides, and their ratio."""
+    command = [sys.executable, __file__, "--peak", str(vocab_size)]
+    found = {
+        side: int(subprocess.run([*command, side], capture_output=True, text=True, check=True).stdout)
+        for side in ("BertForMaskedLM", "ours")
+    }
+    return {
+        "vocab_size": vocab_size,
+        "bytes": found,
+        "ratio": found["ours"] / max(1, found["BertForMaskedLM"]),
+    }
+
+
+def main() -> None:
+    """Compare, and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--wall", action="store_true", help="wall clock and all cores; needs a quiet machine")
+    parser.add_argument("--peak", nargs=2, metavar=("VOCABULARY", "SIDE"), help=argparse.SUPPRESS)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "step.json")
+    args = parser.parse_args()
+    logging.set_verbosity_error()
+    if args.peak:
+        print(peak_of(args.peak[1], int(args.peak[0])))
+        return
+    clock, clock_name = choose_clock(args.wall)
+    cases = [(8192, "bf16")] if args.quick else [(v, p) for v in (30_522, 8192) for p in ("fp32", "bf16")]
+    result = {"clock": clock_name, "rows": ROWS, "width": WIDTH, "cases": [], "memory": []}
+    for vocab_size, precision in cases:
+        found = compare(vocab_size, precision, 1 if args.quick else 5, clock)
+        result["cases"].append(found)
+        ratios = {k: round(v["median"], 2) for k, v in found["speedup"].items()}
+        share = {k: round(v["median"], 3) for k, v in found["share_of_peak"].items()}
+        print(
+            json.dumps({"v": vocab_size, "precision": precision, "speedup": ratios, "share": share}),
+            flush=True,
+        )
+    result["memory"] = [memory(v) for v in ([8192] if args.quick else [30_522, 8192])]
+    print(json.dumps(result["memory"]))
+    if not args.quick:
+        write_record(args.out, result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,302 @@
+"""Masking: a text goes in, a corrupted text and the answers come out, as one pure function.
+
+Paper: Devlin et al. 2019 (BERT; tokens, 15 %, 80/10/10), Joshi et al. 2020 (SpanBERT; spans with geometric lengths).
+
+Formula. Let ``r`` be the rate. A *group* is a token (``unit="token"``) or a word (``"word"``, ``"span"``).
+
+- token, word: every group is taken with probability r, independently of the others.
+- span: at every word a span starts with probability q. It is L words long, L geometric and cut off at ``max_span``.
+  A word is left alone if none of the spans that could reach it started, so q is the root of
+  ``prod_k (1 - q P(L > k)) = 1 - r``, k = 0 .. max_span - 1. Spans that overlap become one.
+- a taken token becomes [MASK] / a random token / itself with probabilities ``mask`` / ``random`` / ``keep``.
+- a row from which nothing was taken gives up one of its n groups, drawn uniformly. So the expected share is not r but
+  ``r + (1 - r)^n / n``: 20 % instead of 15 % of a row with a single word, indistinguishable from r beyond 30.
+
+Special tokens and padding are never taken. Each group's fate depends on its own draw (or on the starts before it),
+and not on how many neighbours may be taken: that is why leaving the special ones out changes no rate.
+
+Cost: one uniform draw per token, one per *taken* token and one per random token; six passes over the batch (words and
+spans: nine), no loop over tokens.
+
+>>> import torch
+>>> special = torch.zeros(100, dtype=torch.bool)
+>>> special[:5] = True
+>>> rows = torch.tensor([[2, 50, 51, 52, 3, 0], [2, 60, 3, 0, 0, 0]])  # 2 = [CLS], 3 = [SEP], 0 = [PAD]
+>>> masked = mask_tokens(rows, MaskPolicy(mask=1.0, random=0.0, keep=0.0), mask_id=4, vocab_size=100,
+...                      special_mask=special, word_start_mask=None, generator=torch.Generator().manual_seed(0))
+>>> masked.input_ids[1].tolist(), masked.labels[1].tolist()  # the only word of its row: always predicted
+([2, 4, 3, 0, 0, 0], [-100, 60, -100, -100, -100, -100])
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor
+
+from .types import IGNORE
+
+UNITS = ("token", "word", "span")
+_BARRIER = 2.0  # added to the score of a special token, so that no level reaches it: torch.rand stays below 1
+
+
+@dataclass(frozen=True)
+class MaskPolicy:
+    """Which positions are predicted, and what the model sees there. The defaults are BERT's.
+
+    rate: expected share of the tokens that are predicted, in (0, 1].
+    mask, random, keep: shares of the predicted tokens that are shown as [MASK], as a random token, as themselves.
+    unit: ``"token"``, ``"word"`` (all pieces of a word or none) or ``"span"`` (runs of whole words).
+    mean_span, max_span: mean and largest length of a span in words; 3.8 and 10 are SpanBERT's (geometric, p = 0.2).
+
+    Raises ValueError for a field outside its range.
+    """
+
+    rate: float = 0.15
+    mask: float = 0.8
+    random: float = 0.1
+    keep: float = 0.1
+    unit: str = "token"
+    mean_span: float = 3.8
+    max_span: int = 10
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate <= 1:
+            raise ValueError(f"rate must be in (0, 1], got {self.rate}: it is a share, 0.15 for 15 %")
+        shares = (self.mask, self.random, self.keep)
+        if min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+            raise ValueError(
+                f"mask, random and keep must not be negative and must add up to 1, got {shares}, sum {sum(shares):.6g}: "
+                "they are shares of the predicted tokens, 0.8, 0.1 and 0.1 in BERT"
+            )
+        if self.unit not in UNITS:
+            raise ValueError(f"unit must be one of {UNITS}, got {self.unit!r}")
+        if not isinstance(self.max_span, int) or self.max_span < 1:
+            raise ValueError(f"max_span must be a whole number of words from 1, got {self.max_span!r}")
+        if self.unit == "span" and not 1 <= self.mean_span <= (self.max_span + 1) / 2:
+            raise ValueError(
+                f"mean_span must be at least 1 and at most (max_span + 1) / 2 = {(self.max_span + 1) / 2}, "
+                f"got {self.mean_span}: raise max_span or lower mean_span"
+            )
+
+    def to_json(self) -> str:
+        """The policy as a JSON object."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> MaskPolicy:
+        """The policy that ``to_json`` wrote."""
+        return cls(**json.loads(text))
+
+
+@dataclass(frozen=True)
+class Masked:
+    """input_ids: what the model sees, int64, (b, t). labels: the right token where it is predicted, -100 elsewhere."""
+
+    input_ids: Int[Tensor, "b t"]
+    labels: Int[Tensor, "b t"]
+
+
+def mask_tokens(
+    input_ids: Int[Tensor, "b t"],
+    policy: MaskPolicy,
+    *,
+    mask_id: int,
+    vocab_size: int,
+    special_mask: Bool[Tensor, " v"],
+    word_start_mask: Bool[Tensor, " v"] | None = None,
+    generator: torch.Generator,
+) -> Masked:
+    """Corrupt ``input_ids`` by ``policy``; the argument itself is not changed.
+
+    special_mask: True for the ids that are never predicted and never put in (padding, [CLS], [MASK] ...).
+    word_start_mask: True for the ids that start a word; needed by the units word and span.
+    generator: all randomness. The same state gives the same result.
+
+    A row that holds only special tokens gets no target; every other row gets at least one.
+
+    Raises TypeError for a wrong dtype, ValueError for a wrong shape, an id outside the vocabulary, an empty batch,
+    a vocabulary without ordinary tokens, or a missing ``word_start_mask``.
+    """
+    check_arguments(input_ids, policy, mask_id, vocab_size, special_mask, word_start_mask)
+    special_ids = _positions(special_mask)
+    if policy.unit == "token":
+        score, level = _uniform(input_ids.shape, generator), policy.rate
+    else:
+        groups = _word_numbers(input_ids, word_start_mask)
+        score, level = _group_scores(groups, policy, generator)
+    score += _look_up(_barrier(special_ids, vocab_size, score.device), input_ids)
+    lowest = score.amin(dim=1, keepdim=True)  # (b, 1): the first to be taken where nothing is below the level
+    selected = score <= lowest.clamp_(level, 1.0)  # (b, t)
+    where = _positions(selected)  # (n,): from here on the work is with the taken tokens only
+    answers = input_ids.reshape(-1).index_select(0, where)
+    shown = replace_answers(answers, policy, mask_id, special_ids, vocab_size, generator)
+    corrupted = input_ids.clone(memory_format=torch.contiguous_format)
+    corrupted.view(-1).scatter_(0, where, shown)
+    labels = torch.full_like(corrupted, IGNORE)
+    labels.view(-1).scatter_(0, where, answers)
+    return Masked(corrupted, labels)
+
+
+def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Float[Tensor, ...]:
+    return torch.rand(shape, generator=generator, device=generator.device)
+
+
+def _positions(flags: Bool[Tensor, ...]) -> Int[Tensor, " n"]:
+    """The flat indices of what is True. NumPy finds them three times faster than torch does on a CPU."""
+    if flags.device.type == "cpu":
+        return torch.from_numpy(flags.numpy().ravel().nonzero()[0])
+    return flags.reshape(-1).nonzero().view(-1)
+
+
+def _barrier(special_ids: Int[Tensor, " s"], vocab_size: int, device: torch.device) -> Float[Tensor, " v"]:
+    if len(special_ids) == vocab_size:
+        raise ValueError(f"special_mask marks all {vocab_size} ids: no ordinary token is left to predict")
+    return torch.zeros(vocab_size, device=device).index_fill_(0, special_ids, _BARRIER)
+
+
+def _look_up(table: Shaped[Tensor, " v"], ids: Int[Tensor, "b t"]) -> Shaped[Tensor, "b t"]:
+    try:
+        return table.index_select(0, ids.reshape(-1)).view(ids.shape)
+    except IndexError:
+        wrong = next(int(x) for x in ids.aminmax() if not 0 <= x < len(table))
+        raise ValueError(
+            f"input_ids holds {wrong}, outside the vocabulary of {len(table)}: pass this tokenizer's ids, not labels"
+        ) from None
+
+
+def _word_numbers(ids: Int[Tensor, "b t"], word_start_mask: Bool[Tensor, " v"]) -> Int[Tensor, "b t"]:
+    """The number, 1 to t, of the word in its row that each token belongs to; 0 where a row begins inside a word."""
+    return _look_up(word_start_mask, ids).cumsum(dim=1)
+
+
+def _group_scores(
+    groups: Int[Tensor, "b t"], policy: MaskPolicy, generator: torch.Generator
+) -> tuple[Float[Tensor, "b t"], float]:
+    """A score for each token, equal within its word, and the level at and below which a word is taken."""
+    rows, width = groups.shape
+    if policy.unit == "word":
+        return _uniform((rows, width + 1), generator).gather(1, groups), policy.rate
+    before = policy.max_span - 1  # words before the row: spans reach in, so its edge is no exception
+    draw = _uniform((rows, before + width + 1), generator)
+    draw.view(-1).index_fill_(0, _covered(draw, *span_law(policy)), 0.0)
+    return draw.gather(1, groups + before), 0.0  # nothing covered: the lowest of the same draws is taken
+
+
+def _covered(draw: Float[Tensor, "b w"], start: float, survival: tuple[float, ...]) -> Int[Tensor, " c"]:
+    """Flat indices of the words that lie in a span, with repeats where spans overlap.
+
+    One draw decides both: below ``start`` a span begins, and how far below, its length. What runs over the end of
+    a row falls on the words before the next one, which nobody reads; after the last row there is no next one.
+    """
+    first = _positions(draw < start)  # few: most words start no span
+    bounds = draw.new_tensor([start * s for s in reversed(survival)])  # longer than k: draw < q P(L > k)
+    length = len(survival) - torch.bucketize(draw.view(-1).index_select(0, first), bounds, right=True)
+    ends = length.cumsum(0)  # in the list of all covered words, span after span
+    covered = torch.repeat_interleave(first - ends + length, length)
+    return (covered + torch.arange(len(covered), device=draw.device)).clamp_(max=draw.numel() - 1)
+
+
+def span_law(policy: MaskPolicy) -> tuple[float, tuple[float, ...]]:
+    """The law of the spans: (q, (P(L > 0), P(L > 1), .. P(L > max_span - 1))).
+
+    q is the probability that a span starts at a word, such that a word is covered with probability ``policy.rate``.
+    L is geometric, ``P(L = k) ~ (1 - p)^(k - 1)``, cut off at ``max_span`` and scaled to one (Joshi et al. 2020,
+    section 3.1), with p such that its mean is ``policy.mean_span``.
+
+    >>> q, survival = span_law(MaskPolicy(unit="span"))
+    >>> round(sum(survival), 6), round(q, 4)  # the mean length; one span in 24 words
+    (3.8, 0.0422)
+    """
+    return _span_law(policy.rate, policy.mean_span, policy.max_span)
+
+
+@lru_cache(maxsize=64)
+def _span_law(rate: float, mean: float, longest: int) -> tuple[float, tuple[float, ...]]:
+    def survival(ratio: float) -> tuple[float, ...]:  # ratio = 1 - p
+        weights = [ratio**k for k in range(longest)]
+        return tuple(sum(weights[k:]) / sum(weights) for k in range(longest))
+
+    tail = survival(_increasing_root(lambda ratio: sum(survival(ratio)) - mean))
+
+    def coverage(start: float) -> float:
+        missed = 1.0
+        for s in tail:
+            missed *= 1 - start * s
+        return 1 - missed
+
+    return (1.0 if rate == 1 else _increasing_root(lambda start: coverage(start) - rate)), tail
+
+
+def _increasing_root(f: Callable[[float], float]) -> float:
+    """The root in [0, 1] of a function that increases, by bisection to the last bit."""
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if f(middle) < 0 else (low, middle)
+    return high
+
+
+def replace_answers(
+    answers: Int[Tensor, " n"],
+    policy: MaskPolicy,
+    mask_id: int,
+    special_ids: Int[Tensor, " s"],
+    vocab_size: int,
+    generator: torch.Generator,
+) -> Int[Tensor, " n"]:
+    """What the model sees in place of each taken token: [MASK], a random token or itself, each by its own draw."""
+    kind = _uniform(answers.shape, generator)
+    shown = answers.masked_fill(kind < policy.mask, mask_id)
+    swapped = _positions((kind >= policy.mask) & (kind < 1 - policy.keep))
+    return shown.scatter_(0, swapped, _random_ids(len(swapped), special_ids, vocab_size, generator))
+
+
+def _random_ids(
+    n: int, special_ids: Int[Tensor, " s"], vocab_size: int, generator: torch.Generator
+) -> Int[Tensor, " n"]:
+    """n ordinary ids, uniform: the rank among them is drawn, then moved up past the special ids at and below it."""
+    n_special = len(special_ids)
+    rank = torch.randint(vocab_size - n_special, (n,), generator=generator, device=generator.device)
+    ordinary_below = special_ids - torch.arange(n_special, device=special_ids.device)
+    return rank + torch.searchsorted(ordinary_below, rank, right=True)
+
+
+def check_arguments(
+    ids: Tensor,
+    policy: MaskPolicy,
+    mask_id: int,
+    vocab_size: int,
+    special_mask: Tensor,
+    word_start_mask: Tensor | None,
+) -> None:
+    if ids.dtype != torch.int64:
+        raise TypeError(f"input_ids must be int64, got {ids.dtype}: call .long() on them")
+    if ids.ndim != 2 or ids.numel() == 0:
+        raise ValueError(
+            f"input_ids must be a batch of shape (rows, tokens) that is not empty, got {tuple(ids.shape)}: "
+            "for one row, add ids[None]"
+        )
+    _check_table("special_mask", special_mask, vocab_size)
+    if not 0 <= mask_id < vocab_size:
+        raise ValueError(f"mask_id must be an id of the vocabulary, 0 to {vocab_size - 1}, got {mask_id}")
+    if not special_mask[mask_id]:
+        raise ValueError(f"mask_id {mask_id} is not special: set special_mask[{mask_id}] = True")
+    if policy.unit != "token":
+        if word_start_mask is None:
+            raise ValueError(
+                f'word_start_mask is needed for unit="{policy.unit}": pass tokenizer.word_start_mask'
+            )
+        _check_table("word_start_mask", word_start_mask, vocab_size)
+
+
+def _check_table(name: str, table: Tensor, vocab_size: int) -> None:
+    if table.dtype != torch.bool:
+        raise TypeError(f"{name} must be bool, got {table.dtype}: call .bool() on it")
+    if tuple(table.shape) != (vocab_size,):
+        raise ValueError(f"{name} must have one entry per id, ({vocab_size},), got {tuple(table.shape)}")

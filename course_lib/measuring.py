@@ -1,0 +1,136 @@
+"""Measuring speed so that a sceptic believes it: sides that take turns, a median with its spread, the peak of the day.
+
+A machine is never quite idle and never quite as fast as a minute ago. So the sides of a comparison take turns, one
+call each, and the *ratio* is formed within a turn: what slows the machine slows both. The first turn warms up and is
+thrown away. A throughput says little by itself; beside it stands what the same machine does at best, a square product
+of two matrices, measured in the same run (``matrix_peak``).
+
+Two clocks. The wall's clock is what a user waits for, and means something on a quiet machine only. The processor's
+clock counts the seconds that the process really computed; with one thread it can be read on a busy machine too. Every
+record says which one it used (``choose_clock``).
+
+Cost: what is measured. Sources: Georges, Buytaert & Eeckhout 2007 (doi:10.1145/1297027.1297033) on why one number is
+not a measurement.
+
+>>> seconds = take_turns({"one": lambda: sum(range(1000)), "two": lambda: sum(range(2000))}, repeats=5)
+>>> [len(x) for x in seconds.values()], spread([3.0, 1.0, 2.0])["median"]
+([5, 5], 2.0)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+
+from . import hardware
+
+Clock = Callable[[], float]
+
+
+def choose_clock(wall: bool = False) -> tuple[Clock, str]:
+    """A clock and its name for the record. Without ``wall``: CPU seconds, and torch is set to one thread.
+
+    >>> choose_clock(wall=True)[1]
+    'wall clock'
+    """
+    if wall:
+        return time.perf_counter, "wall clock"
+    torch.set_num_threads(1)
+    return time.process_time, "CPU seconds of the process, one thread"
+
+
+def take_turns(
+    sides: Mapping[str, Callable[[], object]], *, repeats: int = 5, clock: Clock = time.perf_counter
+) -> dict[str, list[float]]:
+    """Seconds of ``repeats`` calls of each side, interleaved; one turn more comes first and is not counted.
+
+    clock: ``time.perf_counter``, or ``time.process_time`` (see the top of the file).
+    A side that returns a float has measured itself: that number is taken in place of the clock's.
+    Raises ValueError for fewer than one repeat.
+    """
+    if repeats < 1:
+        raise ValueError(f"repeats must be at least 1, got {repeats}")
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for turn in range(repeats + 1):
+        for name, call in sides.items():
+            started = clock()
+            own = call()
+            _wait_for_gpu()
+            if turn:
+                seconds[name].append(own if isinstance(own, float) else clock() - started)
+    return seconds
+
+
+def _wait_for_gpu() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def spread(values: Sequence[float]) -> dict[str, object]:
+    """Median, least, greatest, and all values. Raises ValueError if there is none."""
+    if not values:
+        raise ValueError("values is empty: nothing was measured")
+    values = [float(x) for x in values]
+    return {"median": statistics.median(values), "min": min(values), "max": max(values), "all": values}
+
+
+def speedup(slow: Sequence[float], fast: Sequence[float]) -> dict[str, object]:
+    """The spread of the ratios ``slow / fast``, formed turn by turn. Raises ValueError for lists of unequal length."""
+    return spread([a / b for a, b in zip(slow, fast, strict=True)])
+
+
+def matrix_peak(
+    dtype: torch.dtype = torch.float32,
+    *,
+    size: int = 1024,
+    repeats: int = 9,
+    device: str = "cpu",
+    clock: Clock = time.perf_counter,
+) -> float:
+    """FLOPs a second of the best of several (size, size) matrix products: the machine's roof."""
+    a, b = (torch.rand(size, size, device=device).to(dtype) for _ in range(2))
+    best = min(take_turns({"product": lambda: a @ b}, repeats=repeats, clock=clock)["product"])
+    return 2 * size**3 / best
+
+
+def memory_bandwidth(
+    *, megabytes: int = 256, repeats: int = 5, device: str = "cpu", clock: Clock = time.perf_counter
+) -> float:
+    """Bytes a second of the best of several copies of a block that no cache holds: read once, written once."""
+    source = torch.ones(megabytes * 2**18, device=device)
+    target = torch.empty_like(source)
+    best = min(take_turns({"copy": lambda: target.copy_(source)}, repeats=repeats, clock=clock)["copy"])
+    return 2 * source.numel() * 4 / best
+
+
+def resident_bytes() -> tuple[int, int]:
+    """Memory of this process in RAM: (now, the most since ``forget_peak``). (0, 0) where Linux's /proc is missing."""
+    try:
+        lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+    except OSError:
+        return 0, 0
+    found = {x.split(":")[0]: int(x.split()[1]) * 1024 for x in lines if x.startswith(("VmRSS", "VmHWM"))}
+    return found["VmRSS"], found["VmHWM"]
+
+
+def forget_peak() -> None:
+    """Let the peak of ``resident_bytes`` begin anew, where Linux allows it."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", "utf-8")
+    except OSError:
+        pass
+
+
+def write_record(path: str | os.PathLike, result: Mapping[str, object]) -> None:
+    """Write ``result`` with hardware and versions as JSON, all or nothing."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = path.with_name(f".{path.name}.writing")
+    work.write_text(json.dumps({"hardware": hardware.describe(), **result}, indent=1) + "\n", "utf-8")
+    os.replace(work, path)

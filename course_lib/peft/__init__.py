@@ -1,0 +1,43 @@
+"""Parameter-efficient fine-tuning: six methods, one interface.
+
+=============  =============================================  ======================  ===========
+method         what is trained                                file                    can be merged
+=============  =============================================  ======================  ===========
+LoRA           W + s B A, thin A and B                        ``lora``                yes
+AdaLoRA        W + s P diag(l) Q, ranks where they matter     ``adalora``             yes
+BitFit         the biases                                     ``bitfit``              yes
+bottleneck     small networks between the layers              ``bottleneck``          no
+prefix         keys and values in front of the text's         ``prefix``              no
+prompt         vectors in front of the text's                 ``prompt``              no
+=============  =============================================  ======================  ===========
+
+Each file holds one paper and one formula. ``attaching`` puts any of them on any ``nn.Module``.
+
+>>> from course_lib.encoder import Encoder, EncoderConfig
+>>> encoder = Encoder(EncoderConfig.bert(vocab_size=50, n_layers=2, d_model=16, n_heads=2))
+>>> handle = attach(encoder, LoRAConfig(rank=2))
+>>> handle.summary().n_trained
+256
+"""
+
+from .adalora import AdaLoRAConfig
+from .attaching import Handle, active, attach, handles, load
+from .bitfit import BitFitConfig
+from .bottleneck import BottleneckConfig
+from .lora import LoRAConfig
+from .method import Config, Plan
+from .prefix import PrefixConfig
+from .prompt import PromptConfig
+from .storage import AdapterError
+from .summary import Summary
+
+CONFIGS: dict[str, type[Config]] = {
+    config.kind: config
+    for config in (AdaLoRAConfig, BitFitConfig, BottleneckConfig, LoRAConfig, PrefixConfig, PromptConfig)
+}
+"""The methods' configurations by name."""
+
+__all__ = [
+    "CONFIGS", "AdaLoRAConfig", "AdapterError", "BitFitConfig", "BottleneckConfig", "Config", "Handle", "LoRAConfig",
+    "Plan", "PrefixConfig", "PromptConfig", "Summary", "active", "attach", "handles", "load",
+]  # fmt: skip

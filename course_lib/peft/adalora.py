@@ -1,0 +1,248 @@
+"""AdaLoRA: the update in the form of a singular value decomposition, and a budget of ranks that goes where it matters.
+
+    y = W x + b + s P diag(l) Q x       P (out, r),  l (r,),  Q (r, in),  s = alpha / r;  l starts at 0
+
+One triplet (column of P, l_i, row of Q) is one rank. While training, three things happen at each step of the optimiser:
+
+1. *Orthogonality.* The gradient of gamma * mean over all P, Q of ||P^T P - I||_F, ||Q Q^T - I||_F is added, so that the triplets
+   of one matrix say different things and l_i measures how much one says.
+2. *Sensitivity.* For each number w of them I = |w dL/dw|, smoothed, and how unsteady it is, smoothed:
+
+       I~ <- b1 I~ + (1 - b1) I,    U~ <- b2 U~ + (1 - b2) |I - I~|,    S(w) = I~ U~
+       score of triplet i = S(l_i) + mean_j S(P_ji) + mean_j S(Q_ij)
+
+3. *Budget.* Over all matrices together only the best b(t) triplets keep their l_i; the others are set to 0. b(t) falls from
+   r n to target n (n matrices) along a cube, between ``begin`` and ``end`` steps before the last:
+
+       b(t) = target n + (r - target) n (1 - (t - begin) / (total - end - begin))^3
+
+   A triplet that is cut still has a gradient, and may come back as long as the budget falls.
+
+The steps are noticed by hooks that every optimiser of PyTorch calls, so any training loop will do.
+The paper has the squared Frobenius norm in 1; its code, ``peft`` and this file have the norm itself.
+
+Cost: LoRA's of the starting rank, 2 r^2 (in + out) operations for the penalty, and two numbers kept for each parameter.
+
+Source: Zhang et al. 2023 (arXiv:2303.10512, equations 3 to 12, algorithm 1).
+
+>>> config = AdaLoRAConfig(total_steps=100, rank=4, target_rank=2, begin=10, end=20)
+>>> [budget(config, n_matrices=3, step=t) for t in (0, 10, 45, 80, 100)]
+[12, 12, 6, 6, 6]
+"""
+
+from __future__ import annotations
+
+import weakref
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.optim import optimizer as optim
+
+from .lora import low_rank
+from .method import Config, Plan, at_least, check_dropout, check_rank
+from .site import Layer
+from .targets import QUERY, VALUE, check_own_forward, find_modules
+
+
+@dataclass(frozen=True)
+class AdaLoRAConfig(Config):
+    """total_steps: of the optimiser, known beforehand.  rank: r, of each matrix at the start; target_rank: what is left on
+    average.  begin: steps before the first cut; end: steps after the last; every: steps between cuts.
+    alpha, dropout, targets: as for LoRA.  beta1, beta2: b1 and b2.  orthogonality: gamma.
+
+    Raises ValueError naming the field that can't be.
+    """
+
+    kind: ClassVar[str] = "adalora"
+    total_steps: int
+    rank: int = 12
+    target_rank: int = 8
+    begin: int = 0
+    end: int = 0
+    every: int = 1
+    alpha: float = 16.0
+    dropout: float = 0.0
+    beta1: float = 0.85
+    beta2: float = 0.85
+    orthogonality: float = 0.5
+    targets: tuple[str, ...] = (QUERY, VALUE)
+
+    def __post_init__(self) -> None:
+        at_least(
+            1, total_steps=self.total_steps, rank=self.rank, target_rank=self.target_rank, every=self.every
+        )
+        at_least(0, begin=self.begin, end=self.end, orthogonality=self.orthogonality)
+        check_dropout(self.dropout)
+        if self.target_rank > self.rank:
+            raise ValueError(
+                f"target_rank ({self.target_rank}) must not be above rank ({self.rank}): ranks are cut, not made"
+            )
+        if self.begin + self.end >= self.total_steps:
+            raise ValueError(
+                f"begin ({self.begin}) and end ({self.end}) leave no step for cutting of total_steps ({self.total_steps})"
+            )
+        if not (0 < self.beta1 < 1 and 0 < self.beta2 < 1):
+            raise ValueError(f"beta1 and beta2 must be in (0, 1), got {self.beta1} and {self.beta2}")
+
+    @property
+    def scale(self) -> float:
+        """s of the formula."""
+        return self.alpha / self.rank
+
+    def build(self, model: nn.Module, skip: str | None, generator: torch.Generator) -> Plan:
+        """Triplets for each target, and the budget over all of them."""
+        modules = find_modules(model, self.targets, nn.Linear, skip=skip)
+        check_own_forward(model, list(modules))
+        check_rank(self.rank, modules)
+        layers = {name: AdaLoRALayer(m, self, generator) for name, m in modules.items()}
+        return Plan(dict(layers), watcher=Budget(self, layers))
+
+
+class AdaLoRALayer(Layer):
+    """P, l and Q for one linear layer."""
+
+    def __init__(self, base: nn.Linear, config: AdaLoRAConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        r, self.scale, self.dropout = config.rank, config.scale, config.dropout
+
+        def small(*shape: int) -> nn.Parameter:
+            return nn.Parameter((torch.randn(*shape, generator=generator) * 0.02).to(base.weight))
+
+        self.P, self.Q = small(base.out_features, r), small(r, base.in_features)
+        self.values = nn.Parameter(base.weight.new_zeros(r))
+
+    def forward(self, base: nn.Linear, x: Float[Tensor, "... i"]) -> Float[Tensor, "... o"]:
+        """W x + b + s P diag(l) Q x."""
+        dropout = self.dropout if self.training else 0.0
+        return low_rank(base, x, self.values[:, None] * self.Q, self.P, self.scale, dropout)
+
+    def merged(self, base: nn.Linear) -> dict[str, Tensor]:
+        """W + s P diag(l) Q."""
+        return {"weight": torch.addmm(base.weight, self.P * self.values, self.Q, alpha=self.scale)}
+
+
+def budget(config: AdaLoRAConfig, n_matrices: int, step: int) -> int:
+    """b(t): how many triplets are left after ``step`` steps."""
+    first, last = config.rank * n_matrices, config.target_rank * n_matrices
+    falling = config.total_steps - config.end - config.begin
+    if step <= config.begin:
+        return first
+    if step >= config.total_steps - config.end:
+        return last
+    return int((first - last) * (1 - (step - config.begin) / falling) ** 3 + last)
+
+
+def penalty(layers: dict[str, AdaLoRALayer]) -> Float[Tensor, ""]:
+    """Mean over all P and Q of ||P^T P - I||_F and ||Q Q^T - I||_F: 0 where the triplets are orthonormal."""
+    squares = [square for layer in layers.values() for square in (layer.P.T @ layer.P, layer.Q @ layer.Q.T)]
+    norms = [(s - torch.eye(len(s), dtype=s.dtype, device=s.device)).norm() for s in squares]
+    return torch.stack(norms).mean()
+
+
+class Budget:
+    """Watches the optimiser's steps: penalty before, sensitivities and cuts after. step: steps done so far."""
+
+    def __init__(self, config: AdaLoRAConfig, layers: dict[str, AdaLoRALayer]) -> None:
+        self.config, self.layers, self.step = config, layers, 0
+        self.smooth: dict[str, Tensor] = {}
+        self.unsteady: dict[str, Tensor] = {}
+        self.kept: dict[str, Tensor] | None = None
+        _WATCHING.add(self)
+
+    def __setstate__(self, state: dict) -> None:  # a deep copy watches its own parameters
+        self.__dict__.update(state)
+        _WATCHING.add(self)
+
+    def finish(self) -> None:
+        """No cuts any more: what is 0 now stays 0 (after loading)."""
+        self.step = self.config.total_steps
+        self.kept = {name: layer.values != 0 for name, layer in self.layers.items()}
+
+    def rank_pattern(self) -> dict[str, int]:
+        """How many triplets each matrix has left."""
+        return {name: int((layer.values != 0).sum()) for name, layer in self.layers.items()}
+
+    def moves(self, optimizer: torch.optim.Optimizer) -> bool:
+        """Whether this optimiser is the one that trains the triplets."""
+        mine = next(iter(self.layers.values())).values
+        return mine.grad is not None and any(
+            mine is p for group in optimizer.param_groups for p in group["params"]
+        )
+
+    def before(self) -> None:
+        """Add the penalty's gradient."""
+        if not self.config.orthogonality:
+            return
+        with torch.enable_grad():
+            parameters = [p for layer in self.layers.values() for p in (layer.P, layer.Q)]
+            gradients = torch.autograd.grad(self.config.orthogonality * penalty(self.layers), parameters)
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
+
+    @torch.no_grad()
+    def after(self) -> None:
+        """Note the sensitivities and, when it is time, cut."""
+        self.step += 1
+        config, last = self.config, self.config.total_steps - self.config.end
+        if self.step < last:
+            self._note()
+        due = config.begin < self.step < last and self.step % config.every == 0
+        if due or self.step == last:
+            self._cut(budget(config, len(self.layers), self.step))
+        elif self.step > last and self.kept is not None:
+            for name, layer in self.layers.items():
+                layer.values.masked_fill_(~self.kept[name], 0)
+
+    def _note(self) -> None:
+        b1, b2 = self.config.beta1, self.config.beta2
+        for name, layer in self.layers.items():
+            for part, w in (("P", layer.P), ("values", layer.values), ("Q", layer.Q)):
+                if w.grad is None:
+                    continue
+                key, sensitivity = f"{name}.{part}", (w * w.grad).abs()
+                smooth = b1 * self.smooth.get(key, torch.zeros_like(w)) + (1 - b1) * sensitivity
+                away = (sensitivity - smooth).abs()
+                self.unsteady[key] = b2 * self.unsteady.get(key, torch.zeros_like(w)) + (1 - b2) * away
+                self.smooth[key] = smooth
+
+    def scores(self) -> dict[str, Float[Tensor, " r"]]:
+        """The importance of each triplet."""
+
+        def of(name: str, part: str) -> Tensor:
+            return self.smooth[f"{name}.{part}"] * self.unsteady[f"{name}.{part}"]
+
+        return {
+            name: of(name, "values") + of(name, "P").mean(0) + of(name, "Q").mean(1) for name in self.layers
+        }
+
+    def _cut(self, left: int) -> None:
+        scores = self.scores()
+        everything = torch.cat(list(scores.values()))
+        if (cut := len(everything) - left) < 1:
+            return
+        threshold = everything.kthvalue(cut).values
+        self.kept = {name: score > threshold for name, score in scores.items()}
+        for name, layer in self.layers.items():
+            layer.values.masked_fill_(~self.kept[name], 0)
+
+
+_WATCHING: weakref.WeakSet[Budget] = weakref.WeakSet()
+
+
+def _before_step(optimizer: torch.optim.Optimizer, args: tuple, kwargs: dict) -> None:
+    for watching in list(_WATCHING):
+        if watching.moves(optimizer):
+            watching.before()
+
+
+def _after_step(optimizer: torch.optim.Optimizer, args: tuple, kwargs: dict) -> None:
+    for watching in list(_WATCHING):
+        if watching.moves(optimizer):
+            watching.after()
+
+
+optim.register_optimizer_step_pre_hook(_before_step)
+optim.register_optimizer_step_post_hook(_after_step)

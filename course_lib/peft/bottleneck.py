@@ -1,0 +1,121 @@
+"""Bottleneck adapters: small two-layer networks put between the layers of the frozen model.
+
+    adapter(h) = U f(D h + d) + u         D (m, d_model),  U (d_model, m),  m = d_model / reduction
+
+    Houlsby    h <- h + adapter(h)        on what attention and feed-forward give, before it is added to the stream
+    Pfeiffer   LN(s) <- LN(s + adapter(LN(s)))   once a block, at the norm after the feed-forward part (s: its input)
+
+Both start close to doing nothing: U and D are drawn with standard deviation 0.01, cut at two of it. Where a block normalises
+before its layers, there is no norm after the feed-forward part; ``BottleneckConfig(targets=(OUTPUT,))`` then puts one
+adapter a block on the feed-forward output.
+
+Cost: 2 m d_model + m + d_model parameters a place. f is not linear, so nothing can be merged: each place costs two more
+products, one after the other, at every use.
+
+Sources: Houlsby et al. 2019 (arXiv:1902.00751, section 2.1), Pfeiffer et al. 2021 (arXiv:2005.00247, and the places that
+their library ``adapters`` takes).
+
+>>> BottleneckConfig.houlsby().targets == (ATTENTION_OUTPUT, OUTPUT)
+True
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from .method import Config, Plan, at_least
+from .site import Layer, plain
+from .targets import ATTENTION_OUTPUT, FEED_FORWARD_NORM, OUTPUT, check_own_forward, find_modules
+
+ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu, "swish": F.silu}
+
+
+@dataclass(frozen=True)
+class BottleneckConfig(Config):
+    """reduction: d_model / m, rounded down to at least m = 1.  activation: f.  targets: linear layers (Houlsby's formula)
+    or layer norms (Pfeiffer's).
+
+    Raises ValueError naming the field that can't be.
+    """
+
+    kind: ClassVar[str] = "bottleneck"
+    reduction: int = 16
+    activation: str = "relu"
+    targets: tuple[str, ...] = (ATTENTION_OUTPUT, OUTPUT)
+
+    def __post_init__(self) -> None:
+        at_least(1, reduction=self.reduction)
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}, got {self.activation!r}")
+
+    @classmethod
+    def houlsby(cls, reduction: int = 16, activation: str = "swish") -> BottleneckConfig:
+        """After attention and after the feed-forward part, two a block."""
+        return cls(reduction, activation, (ATTENTION_OUTPUT, OUTPUT))
+
+    @classmethod
+    def pfeiffer(cls, reduction: int = 16, activation: str = "relu") -> BottleneckConfig:
+        """At the norm after the feed-forward part, one a block; for blocks that normalise after the addition."""
+        return cls(reduction, activation, (FEED_FORWARD_NORM,))
+
+    def build(self, model: nn.Module, skip: str | None, generator: torch.Generator) -> Plan:
+        """One small network a target."""
+        modules = find_modules(model, self.targets, nn.Module, skip=skip)
+        layers: dict[str, Layer] = {}
+        for name, module in modules.items():
+            if isinstance(module, nn.LayerNorm):
+                if getattr(model.get_submodule(name.rpartition(".")[0]), "pre", False):
+                    raise ValueError(
+                        f"{name} normalises before its layer; Pfeiffer's adapter needs the norm after it. Take "
+                        "BottleneckConfig(targets=(OUTPUT,))"
+                    )
+                layers[name] = NormBottleneck(module.normalized_shape[-1], module.weight, self, generator)
+            elif isinstance(module, nn.Linear):
+                layers[name] = Bottleneck(module.out_features, module.weight, self, generator)
+        if not layers:
+            raise ValueError(
+                f"targets: {self.targets} match no linear layer and no layer norm, but {list(modules)[:3]} ..."
+            )
+        check_own_forward(model, list(layers))
+        return Plan(layers)
+
+
+class Bottleneck(Layer):
+    """Houlsby's: added to the output of a linear layer."""
+
+    not_merged_because = (
+        "a bottleneck adapter has a non-linear function inside: no weight of the base does the same"
+    )
+
+    def __init__(self, d: int, like: Tensor, config: BottleneckConfig, generator: torch.Generator) -> None:
+        super().__init__()
+        m = max(1, d // config.reduction)
+        self.activation = ACTIVATIONS[config.activation]
+        self.down, self.up = nn.Linear(d, m), nn.Linear(m, d)
+        for linear in (self.down, self.up):
+            nn.init.trunc_normal_(linear.weight, std=0.01, a=-0.02, b=0.02, generator=generator)
+            nn.init.zeros_(linear.bias)
+        self.to(like)
+
+    def adapter(self, h: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
+        """U f(D h + d) + u."""
+        return self.up(self.activation(self.down(h)))
+
+    def forward(self, base: nn.Linear, x: Float[Tensor, "... i"]) -> Float[Tensor, "... d"]:
+        """h + adapter(h), h = W x + b."""
+        h = plain(base, x)
+        return h + self.adapter(h)
+
+
+class NormBottleneck(Bottleneck):
+    """Pfeiffer's: inside of the norm that closes a block."""
+
+    def forward(self, base: nn.LayerNorm, s: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
+        """LN(s + adapter(LN(s)))."""
+        return plain(base, s + self.adapter(plain(base, s)))

@@ -1,0 +1,102 @@
+"""Files: as small as promised, whole or refused, and tied to their base."""
+
+import pytest
+import torch
+from adapted_models import METHODS, classifier, logits, shake
+from safetensors.torch import save_file
+
+from course_lib.peft import AdapterError, BitFitConfig, LoRAConfig, active, attach, handles, load
+from course_lib.task_heads import LinearHead
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kind", ["ours", "bert"])
+def test_saved_and_loaded_it_says_the_same(method, kind, tmp_path):
+    model = classifier(kind).float()
+    handle = attach(model, METHODS[method])
+    shake(handle)
+    said = logits(model).detach()
+    path = handle.save(tmp_path / "deep" / "adapter.safetensors")
+    n = sum(p.numel() for p in handle.parameters())
+    assert 4 * n < path.stat().st_size < 4 * n + 2048
+    assert torch.equal(logits(model), said)  # saving has not moved anything
+    fresh = classifier(kind).float()
+    loaded = load(fresh, path)
+    assert torch.equal(logits(fresh), said) and loaded.config == handle.config
+
+
+def test_an_attached_adapter_can_take_another_ones_weights(tmp_path):
+    model = classifier()
+    one = attach(model, LoRAConfig(rank=2))
+    shake(one)
+    said = logits(model).float()
+    path = one.save(tmp_path / "one")
+    shake(one, seed=8)
+    one.load(path)
+    assert (logits(model) - said).abs().max() < 1e-5
+    with pytest.raises(AdapterError, match="holds a 'lora' adapter, this one is 'bitfit'"):
+        attach(model, BitFitConfig(), name="two").load(path)
+
+
+def test_saving_while_merged_or_beside_others_gives_the_same_file(tmp_path):
+    model = classifier()
+    handle = attach(model, LoRAConfig(rank=2))
+    shake(handle)
+    first = handle.save(tmp_path / "a").read_bytes()
+    handle.merge()
+    assert handle.save(tmp_path / "b").read_bytes() == first and handle.merged
+    handle.unmerge()
+    other = attach(model, BitFitConfig(), name="other")
+    shake(other)
+    assert handle.save(tmp_path / "c").read_bytes() == first and active(model) == "other"
+
+
+def test_another_base_is_refused_with_the_reason_and_left_alone(tmp_path):
+    path = attach(classifier(), LoRAConfig(rank=2)).save(tmp_path / "a")
+    trained = classifier()
+    with torch.no_grad():
+        trained.encoder.blocks[0].attention.query.bias[3] += 1e-9
+    with pytest.raises(AdapterError, match="same shape but other weights"):
+        load(trained, path)
+    assert handles(trained) == {}
+    with pytest.raises(AdapterError, match="other names, shapes or types"):
+        load(classifier("bert"), path)
+    with pytest.raises(AdapterError, match="other names, shapes or types"):
+        load(classifier().float(), path)
+
+
+def test_another_head_is_refused_and_another_start_of_the_head_is_not(tmp_path):
+    model = classifier()
+    handle = attach(model, LoRAConfig(rank=2), head=LinearHead(16, 5, dropout=0.0).double())
+    path = handle.save(tmp_path / "a")
+    with pytest.raises(AdapterError, match="Is the head another one"):
+        load(classifier(), path)
+    fresh = classifier()
+    torch.nn.init.zeros_(fresh.head.output.weight)
+    load(fresh, path, head=LinearHead(16, 5, dropout=0.0).double())
+    assert (logits(fresh) - logits(model)).abs().max() < 1e-6
+
+
+def test_damage_and_other_files_are_noticed(tmp_path):
+    path = attach(classifier(), LoRAConfig(rank=2)).save(tmp_path / "a")
+    whole = path.read_bytes()
+    for name, content, message in (
+        ("flipped", whole[:-5] + bytes([whole[-5] ^ 1]) + whole[-4:], "its SHA-256 is not the one"),
+        ("cut", whole[:-100], "damaged, or no safetensors"),
+        ("empty", b"", "damaged, or no safetensors"),
+        ("text", b"hello, this is no adapter at all", "damaged, or no safetensors"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(AdapterError, match=message):
+            load(classifier(), tmp_path / name)
+    save_file({"w": torch.ones(2)}, tmp_path / "other")
+    with pytest.raises(AdapterError, match="not an adapter of this package"):
+        load(classifier(), tmp_path / "other")
+    with pytest.raises(AdapterError, match="there is no adapter"):
+        load(classifier(), tmp_path / "nowhere")
+
+
+def test_a_folder_that_cannot_be_written_says_so(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(AdapterError, match="could not write"):
+        attach(classifier(), LoRAConfig(rank=2)).save(tmp_path / "file" / "adapter")

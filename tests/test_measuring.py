@@ -1,0 +1,90 @@
+"""Fair measuring: turns, spreads, ratios within a turn. What is timed here is never asserted to be fast."""
+
+import json
+import time
+
+import pytest
+import torch
+
+from course_lib.measuring import (
+    choose_clock,
+    forget_peak,
+    matrix_peak,
+    memory_bandwidth,
+    resident_bytes,
+    speedup,
+    spread,
+    take_turns,
+    write_record,
+)
+
+
+def test_sides_take_turns_and_the_first_turn_does_not_count():
+    calls = []
+    seconds = take_turns({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, repeats=3)
+    assert calls == ["a", "b"] * 4 and {k: len(v) for k, v in seconds.items()} == {"a": 3, "b": 3}
+
+
+def test_a_side_may_measure_itself():
+    assert take_turns({"own": lambda: 7.5}, repeats=2) == {"own": [7.5, 7.5]}
+
+
+def test_the_clock_sees_a_pause():
+    assert min(take_turns({"pause": lambda: time.sleep(0.02)}, repeats=2)["pause"]) >= 0.02
+
+
+def test_the_processors_clock_does_not_see_a_pause():
+    pause = take_turns({"pause": lambda: time.sleep(0.05)}, repeats=2, clock=time.process_time)["pause"]
+    assert max(pause) < 0.04
+
+
+def test_the_processors_clock_means_one_thread():
+    before = torch.get_num_threads()
+    try:
+        clock, name = choose_clock()
+        assert clock is time.process_time and "one thread" in name and torch.get_num_threads() == 1
+        assert choose_clock(wall=True)[0] is time.perf_counter
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_spread_and_speedup_by_hand():
+    assert spread([4, 1, 2]) == {"median": 2.0, "min": 1.0, "max": 4.0, "all": [4.0, 1.0, 2.0]}
+    assert speedup([2.0, 9.0, 4.0], [1.0, 3.0, 4.0])["all"] == [2.0, 3.0, 1.0]
+
+
+def test_the_ratio_is_formed_within_a_turn():
+    """A machine that becomes ten times slower half-way changes neither ratio: the medians' ratio would be another."""
+    assert speedup([2.0, 20.0, 20.0, 2.0], [1.0, 10.0, 10.0, 1.0])["median"] == 2.0
+
+
+def test_peaks_are_positive_numbers():
+    assert matrix_peak(size=64, repeats=2) > 0 and matrix_peak(torch.bfloat16, size=64, repeats=2) > 0
+    assert memory_bandwidth(megabytes=1, repeats=2) > 0
+
+
+def test_memory_sees_a_large_array():
+    forget_peak()
+    before, _ = resident_bytes()
+    if not before:
+        pytest.skip("no /proc")
+    block = torch.ones(64 * 2**18)  # 64 MB
+    assert resident_bytes()[0] - before > 50e6
+    del block
+    assert resident_bytes()[1] - before > 50e6
+
+
+def test_the_record_has_the_machine(tmp_path):
+    write_record(tmp_path / "new" / "x.json", {"value": 3})
+    found = json.loads((tmp_path / "new" / "x.json").read_text())
+    assert found["value"] == 3 and found["hardware"]["versions"]["torch"] == torch.__version__
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["x.json"]
+
+
+def test_errors_say_what_is_wrong():
+    with pytest.raises(ValueError, match="repeats must be at least 1"):
+        take_turns({}, repeats=0)
+    with pytest.raises(ValueError, match="values is empty"):
+        spread([])
+    with pytest.raises(ValueError):
+        speedup([1.0], [1.0, 2.0])
