@@ -122,8 +122,15 @@ class Bench:
             return self._rate(spec)
         config = replace(self._settings(spec), seed=spec["seed"])
         features = self._features(config) if config.tune == "head" else None
+        split = "validation" if spec["part"] == "choice" else "test"
         done = finetune(
-            self.task, self._encoder(spec), self.tokenizer, config, features=features, progress=False
+            self.task,
+            self._encoder(spec),
+            self.tokenizer,
+            config,
+            split=split,
+            features=features,
+            progress=False,
         )
         return found(done)
 

@@ -1,8 +1,10 @@
 """Parameter-efficient fine-tuning in numbers: one row a method, full fine-tuning and ``peft``'s LoRA beside them.
 
-    python benchmarks/peft_methods.py costs                 parameters, bytes, step time, memory, latency, |d logits|
+    python benchmarks/peft_methods.py costs                 parameters, bytes, step time, latency, |d logits|
+    python benchmarks/peft_methods.py memory                peak memory of training, each method in a process of its own
     python benchmarks/peft_methods.py quality               accuracy on two tasks, three seeds, 2 000 labels
-    python benchmarks/peft_methods.py sweep                 LoRA's rank and places on sentiment
+    python benchmarks/peft_methods.py sweep                 LoRA's rank, places and learning rate on sentiment
+    python benchmarks/peft_methods.py                       all of it, one after the other
 
 All on MiniLM (22.7 million parameters). Costs: batches of 32 x 48 tokens, bf16 where the processor is fast at it; the sides take
 turns, one step each, and ratios are formed within a turn. Memory: the most that a fresh process held during three steps,
@@ -58,6 +60,7 @@ METHODS: dict[str, tuple[peft.Config | None, float]] = {
     "prefix": (peft.PrefixConfig(n_tokens=16), 1e-2),
     "prompt": (peft.PromptConfig(n_tokens=20), 1e-2),
 }
+LIBRARY = "peft LoRA"  # the same configuration, by the library
 SWEEP: dict[str, peft.Config] = {
     **{f"rank {r}": peft.LoRAConfig(rank=r, alpha=2 * r) for r in (1, 4, 8, 32)},
     "query": peft.LoRAConfig(targets=(QUERY,)),
@@ -65,6 +68,7 @@ SWEEP: dict[str, peft.Config] = {
     "feed-forward": peft.LoRAConfig(targets=(INNER, OUTPUT)),
     "every linear": peft.LoRAConfig(targets=EVERY_LINEAR),
     "query, value of the top 2": peft.LoRAConfig(targets=(rf"blocks\.[45]\..*(?:{QUERY}|{VALUE})",)),
+    **{f"rank 8, rate {lr:g}": peft.LoRAConfig(rank=8) for lr in (1e-4, 5e-4)},
 }
 ROWS, WIDTH = 32, 48
 
@@ -73,16 +77,22 @@ def adapted(encoder: nn.Module, name: str) -> tuple[SequenceClassifier, peft.Han
     """A classifier on a copy of the encoder, with one side's method in place."""
     generator = torch.Generator().manual_seed(0)
     model = SequenceClassifier(copy.deepcopy(encoder), 2, generator=generator)
-    if name == "peft LoRA":
-        import peft as library
-
-        config = library.LoraConfig(r=8, lora_alpha=16, target_modules=["query", "value"])
-        model.encoder = library.get_peft_model(model.encoder, config)
-        return model, None
+    if name == LIBRARY:
+        return by_library(model), None
     if name == "head alone":
         model.encoder.requires_grad_(False)
     config = METHODS[name][0]
     return model, None if config is None else peft.attach(model, config)
+
+
+def by_library(model: SequenceClassifier, seed: int = 0) -> SequenceClassifier:
+    """The same LoRA on the same classifier, put there by ``peft``."""
+    import peft as library
+
+    torch.manual_seed(seed)
+    config = library.LoraConfig(r=8, lora_alpha=16, target_modules=["query", "value"])
+    model.encoder = library.get_peft_model(model.encoder, config)
+    return model
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -146,7 +156,7 @@ def costs(repeats: int, wall: bool) -> dict:
     """All rows' costs."""
     clock, clock_name = choose_clock(wall)
     encoder, _ = load_pretrained("minilm", progress=False)
-    names = [*METHODS, "peft LoRA"]
+    names = [*METHODS, LIBRARY]
     sides = {name: Side(encoder, name) for name in names}
     seconds = take_turns({name: side.step for name, side in sides.items()}, repeats=repeats, clock=clock)
     total = sum(p.numel() for p in encoder.parameters())
@@ -159,9 +169,7 @@ def costs(repeats: int, wall: bool) -> dict:
             "optimizer_bytes": side.optimizer_bytes(),
             "step_seconds": spread(seconds[name]),
             "faster_than_full": spread([a / b for a, b in zip(seconds["full"], seconds[name], strict=True)]),
-            "faster_than_peft": spread(
-                [a / b for a, b in zip(seconds["peft LoRA"], seconds[name], strict=True)]
-            ),
+            "faster_than_peft": spread([a / b for a, b in zip(seconds[LIBRARY], seconds[name], strict=True)]),
             "file_bytes": file_bytes(side, trained),
         }
     for name, values in latencies(sides, clock, 2 * repeats).items():
@@ -206,13 +214,18 @@ def latencies(sides: dict[str, Side], clock, repeats: int) -> dict[str, dict]:
     return found
 
 
-def run(task_name: str, config: peft.Config | None, lr: float, seed: int, tune: str = "full") -> dict:
+def run(task_name: str, method: str, config: peft.Config | None, lr: float, seed: int) -> dict:
     """One fine-tuning: accuracy on the test split with its interval, seconds and trained weights."""
     name, max_len = TASKS[task_name]
     encoder, tokenizer = load_pretrained("minilm", progress=False)
+    tune = "head" if method == "head alone" else "full"
     settings = replace(BASE, lr=lr, seed=seed, max_len=max_len, tune=tune, precision="bf16")
     adapt = None
-    if config is not None:
+    if method == LIBRARY:
+
+        def adapt(model: nn.Module) -> nn.Module:
+            return by_library(model, seed)
+    elif config is not None:
 
         def adapt(model: nn.Module) -> peft.Handle:
             return peft.attach(model, config, generator=torch.Generator().manual_seed(seed))
@@ -252,7 +265,7 @@ def sweep(path: Path, jobs: list[tuple[str, str, peft.Config | None, float, int]
             continue
         if time.perf_counter() - started > budget:
             return
-        done = run(task, config, lr, seed, "head" if name == "head alone" else "full")
+        done = run(task, name, config, lr, seed)
         found = read(path)  # again: another process may have added its own
         found.setdefault("runs", {}).setdefault(name, {})[f"{task} {seed}"] = done
         found["hardware"] = hardware.describe()
@@ -262,10 +275,33 @@ def sweep(path: Path, jobs: list[tuple[str, str, peft.Config | None, float, int]
         )
 
 
+def parts(what: str, args: argparse.Namespace) -> None:
+    """One of the four, into its own file."""
+    path = RESULTS / f"peft_{what}.json"
+    names = [*METHODS, LIBRARY]
+    if what == "costs":
+        keep(path, costs(args.repeats, args.wall))
+    elif what == "memory":
+        command = [sys.executable, __file__, "memory", "--only"]
+        peaks = {n: float(subprocess.check_output([*command, n]).split()[-1]) for n in names}
+        keep(path, {"hardware": hardware.describe(), "megabytes_above_the_model": peaks})
+    elif what == "quality":
+        methods = {**METHODS, LIBRARY: (None, METHODS["LoRA"][1])}
+        tasks = [args.task] if args.task else list(TASKS)
+        jobs = [(t, n, *methods[n], s) for t in tasks for s in range(args.seeds) for n in names]
+        sweep(path, [j for j in jobs if args.only in ("", j[1])], args.seconds)
+    else:
+        usual = METHODS["LoRA"][1]
+        rates = {n: float(n.split()[-1]) if "rate" in n else usual for n in SWEEP}
+        jobs = [("sentiment", n, c, rates[n], s) for s in range(args.seeds) for n, c in SWEEP.items()]
+        sweep(path, [j for j in jobs if args.only in ("", j[1])], args.seconds)
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("costs", "memory", "quality", "sweep"))
+    every = ("costs", "memory", "quality", "sweep")
+    parser.add_argument("what", nargs="?", choices=(*every, "all"), default="all")
     parser.add_argument("--only", default="", help="one name")
     parser.add_argument("--task", default="", help="one task")
     parser.add_argument("--seeds", type=int, default=3)
@@ -273,35 +309,11 @@ def main() -> None:
     parser.add_argument("--wall", action="store_true", help="wall clock: on a quiet machine only")
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no new run after so long")
     args = parser.parse_args()
-    path = RESULTS / f"peft_{args.what}.json"
-    if args.what == "costs":
-        keep(path, costs(args.repeats, args.wall))
-    elif args.what == "memory" and args.only:
+    if args.what == "memory" and args.only:
         print(memory(args.only))
-    elif args.what == "memory":
-        command = [sys.executable, __file__, "memory", "--only"]
-        peaks = {
-            n: float(subprocess.check_output([*command, n]).split()[-1]) for n in [*METHODS, "peft LoRA"]
-        }
-        keep(path, {"hardware": hardware.describe(), "megabytes_above_the_model": peaks})
-    elif args.what == "quality":
-        tasks = [args.task] if args.task else list(TASKS)
-        jobs = [
-            (t, n, c, lr, s)
-            for t in tasks
-            for s in range(args.seeds)
-            for n, (c, lr) in METHODS.items()
-            if args.only in ("", n)
-        ]
-        sweep(path, jobs, args.seconds)
-    else:
-        jobs = [
-            ("sentiment", n, c, METHODS["LoRA"][1], s)
-            for s in range(args.seeds)
-            for n, c in SWEEP.items()
-            if args.only in ("", n)
-        ]
-        sweep(path, jobs, args.seconds)
+        return
+    for what in every if args.what == "all" else (args.what,):
+        parts(what, args)
 
 
 if __name__ == "__main__":

@@ -134,3 +134,19 @@ def write_record(path: str | os.PathLike, result: Mapping[str, object]) -> None:
     work = path.with_name(f".{path.name}.writing")
     work.write_text(json.dumps({"hardware": hardware.describe(), **result}, indent=1) + "\n", "utf-8")
     os.replace(work, path)
+
+
+def read_record(name: str, command: str | None = None) -> dict | None:
+    """What ``benchmarks/results/NAME.json`` holds, looked for in this folder and those above it.
+
+    Where it is missing (a notebook on Colab, without the repository) the result is None, and a line says which
+    ``command`` makes it (default: the benchmark of that name).
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        file = folder / "benchmarks" / "results" / f"{name}.json"
+        if file.exists():
+            return json.loads(file.read_text("utf-8"))
+    command = command or f"python benchmarks/{name}.py"
+    print(f"benchmarks/results/{name}.json is not here; in the repository: {command}")
+    return None

@@ -12,6 +12,7 @@ from course_lib.measuring import (
     forget_peak,
     matrix_peak,
     memory_bandwidth,
+    read_record,
     resident_bytes,
     speedup,
     spread,
@@ -85,6 +86,17 @@ def test_the_record_has_the_machine(tmp_path):
     found = json.loads((tmp_path / "new" / "x.json").read_text())
     assert found["value"] == 3 and found["hardware"]["versions"]["torch"] == torch.__version__
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["x.json"]
+
+
+def test_a_record_is_found_from_a_folder_below(tmp_path, monkeypatch, capsys):
+    write_record(tmp_path / "benchmarks" / "results" / "x.json", {"value": 3})
+    (tmp_path / "notebooks" / "deep").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "notebooks" / "deep")
+    assert read_record("x")["value"] == 3 and capsys.readouterr().out == ""
+    assert read_record("no_such") is None
+    assert "python benchmarks/no_such.py" in capsys.readouterr().out
+    assert read_record("no_such", "python other.py all") is None
+    assert capsys.readouterr().out.endswith("in the repository: python other.py all\n")
 
 
 def test_errors_say_what_is_wrong():

@@ -21,13 +21,15 @@ Each file holds one paper and one formula. ``attaching`` puts any of them on any
 """
 
 from .adalora import AdaLoRAConfig
-from .attaching import Handle, active, attach, handles, load
+from .attaching import attach, load
 from .bitfit import BitFitConfig
 from .bottleneck import BottleneckConfig
+from .handle import Handle
 from .lora import LoRAConfig
 from .method import Config, Plan
 from .prefix import PrefixConfig
 from .prompt import PromptConfig
+from .registry import active, handles
 from .storage import AdapterError
 from .summary import Summary
 
