@@ -7,15 +7,14 @@ spans its own budget. Same text, same masks, same held-out tokens, and evaluatio
     python benchmarks/time_to_quality.py                # eleven and a half minutes on two cores
     python benchmarks/time_to_quality.py --quick        # seconds, written nowhere
 
-NOT YET RUN IN FULL: no record lies in benchmarks/results. Prediction, written before the first run: ours passes Trainer's last value within its eighth, because a BERT of this
-size stays long near the unigram line (chapter 09). ``seconds_to_reach`` is read from ours by linear interpolation between
-two evaluations; ``None`` if it was not reached.
+Prediction, written before the first run: ours passes Trainer's last value within its eighth, because a BERT of this size
+stays long near the unigram line (chapter 09). ``seconds_to_reach`` is read from ours by linear interpolation between two
+evaluations; ``None`` if it was not reached.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import tempfile
 from dataclasses import asdict, replace
@@ -27,23 +26,10 @@ from transformers.utils import logging
 
 from course_lib import hardware
 from course_lib.evaluation import unigram_nll
-from course_lib.measuring import matrix_peak, write_record
+from course_lib.measuring import matrix_peak, seconds_to_reach, write_record
 from course_lib.pretraining import PretrainConfig, prepare
 
 RESULTS = Path(__file__).parent / "results"
-
-
-def seconds_to_reach(curve: list[dict], nll: float) -> float | None:
-    """When a falling curve first reaches ``nll``, between two of its points.
-
-    >>> seconds_to_reach([{"seconds": 10.0, "nll": 6.0}, {"seconds": 20.0, "nll": 4.0}], 5.0)
-    15.0
-    """
-    for before, after in itertools.pairwise(curve):
-        if after["nll"] <= nll < before["nll"]:
-            share = (before["nll"] - nll) / (before["nll"] - after["nll"])
-            return before["seconds"] + share * (after["seconds"] - before["seconds"])
-    return curve[0]["seconds"] if curve[0]["nll"] <= nll else None
 
 
 def main() -> None:

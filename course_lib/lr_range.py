@@ -30,7 +30,9 @@ from .types import Batch
 class Batches(Protocol):
     """Anything with ``batch(step)``, such as ``streaming.MLMStream``."""
 
-    def batch(self, step: int) -> Batch: ...
+    def batch(self, step: int) -> Batch:
+        """The batch of a step; steps count from 0."""
+        ...
 
 
 def range_of_rates(low: float, high: float, steps: int) -> list[float]:

@@ -275,6 +275,11 @@ def check_arguments(
     special_mask: Tensor,
     word_start_mask: Tensor | None,
 ) -> None:
+    """Raises TypeError or ValueError if ``mask_tokens`` cannot work with these, and says how to mend it.
+
+    ids: int64 (b, t), not empty. special_mask, word_start_mask: bool, one entry per id; the second may be None where
+    the policy's unit is the token. mask_id must be in the vocabulary, and special.
+    """
     if ids.dtype != torch.int64:
         raise TypeError(f"input_ids must be int64, got {ids.dtype}: call .long() on them")
     if ids.ndim != 2 or ids.numel() == 0:

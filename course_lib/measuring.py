@@ -19,6 +19,7 @@ not a measurement.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import statistics
@@ -125,6 +126,21 @@ def forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5", "utf-8")
     except OSError:
         pass
+
+
+def seconds_to_reach(curve: Sequence[Mapping[str, float]], nll: float) -> float | None:
+    """When a falling curve of {"seconds", "nll"} first reaches ``nll``, on the line between two of its points; None if never.
+
+    >>> seconds_to_reach([{"seconds": 10.0, "nll": 6.0}, {"seconds": 20.0, "nll": 4.0}], 5.0)
+    15.0
+    """
+    if curve[0]["nll"] <= nll:
+        return curve[0]["seconds"]
+    for before, after in itertools.pairwise(curve):
+        if after["nll"] <= nll < before["nll"]:
+            share = (before["nll"] - nll) / (before["nll"] - after["nll"])
+            return before["seconds"] + share * (after["seconds"] - before["seconds"])
+    return None
 
 
 def write_record(path: str | os.PathLike, result: Mapping[str, object]) -> None:

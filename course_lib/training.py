@@ -62,7 +62,9 @@ class Stream(Protocol):
 
     fingerprint: str
 
-    def batch(self, step: int) -> Batch: ...
+    def batch(self, step: int) -> Batch:
+        """The batch of a step, counted from 0. It must depend on the step alone, so that a run can be resumed."""
+        ...
 
 
 class NonFiniteError(RuntimeError):

@@ -14,6 +14,7 @@ from course_lib.measuring import (
     memory_bandwidth,
     read_record,
     resident_bytes,
+    seconds_to_reach,
     speedup,
     spread,
     take_turns,
@@ -86,6 +87,14 @@ def test_the_record_has_the_machine(tmp_path):
     found = json.loads((tmp_path / "new" / "x.json").read_text())
     assert found["value"] == 3 and found["hardware"]["versions"]["torch"] == torch.__version__
     assert [p.name for p in (tmp_path / "new").iterdir()] == ["x.json"]
+
+
+def test_seconds_to_reach_by_hand():
+    curve = [{"seconds": s, "nll": x} for s, x in ((1.0, 6.0), (2.0, 6.5), (4.0, 5.0), (5.0, 3.0))]
+    assert seconds_to_reach(curve, 4.0) == 4.5
+    assert seconds_to_reach(curve, 5.75) == 3.0  # not on the way up
+    assert seconds_to_reach(curve, 6.0) == 1.0 and seconds_to_reach(curve, 2.9) is None
+    assert seconds_to_reach(curve[:1], 7.0) == 1.0
 
 
 def test_a_record_is_found_from_a_folder_below(tmp_path, monkeypatch, capsys):

@@ -38,11 +38,13 @@ def active(model: nn.Module) -> str | None:
 
 
 def check_none_merged(registry: Registry) -> None:
+    """Raises ValueError if an adapter of the model is merged into its weights, with the name of the first."""
     for name, handle in registry.handles.items():
         if handle.merged:
             raise ValueError(f"the adapter {name!r} is merged into the base: unmerge it first")
 
 
 def deactivate(registry: Registry) -> None:
+    """Takes the active adapter out of the forward pass; its parameters stop training. Nothing, where none is active."""
     if registry.active:
         registry.handles[registry.active]._leave()
