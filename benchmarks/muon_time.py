@@ -4,7 +4,7 @@ Muon's step costs more (five more products for each matrix), so equal steps, as 
 get the same seconds of training, evaluation not counted. First each tries three peak rates with one seed, then its best
 rate runs with further seeds, the two in turns.
 
-    python benchmarks/muon_time.py            # two minutes on two quiet cores; --quick: written nowhere
+    python benchmarks/muon_time.py            # six minutes on two quiet cores; --quick: written nowhere
 
 Prediction, written before the first run: on this model, whose matrices are small and whose head is most of the work, Muon
 loses a tenth of the steps and still ends below AdamW; it reaches AdamW's last loss in less than 0.8 of the time.
@@ -25,7 +25,7 @@ from course_lib.training import train
 
 RATES = {"adamw": (3e-3, 6e-3, 1.2e-2), "muon": (6e-3, 1.2e-2, 2.4e-2)}
 BASE = PretrainConfig(
-    seconds=8.0,
+    seconds=20.0,
     precision="fp32",
     evaluate_every=20,
     checkpoint_seconds=None,

@@ -45,7 +45,7 @@ from course_lib.optim import adamw
 from course_lib.training import TrainConfig, train
 from course_lib.types import Batch
 
-ROWS, WIDTH, STEPS = 8, 128, 3
+ROWS, WIDTH, STEPS = 32, 128, 3
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 

@@ -77,6 +77,7 @@ def write_folder(path: Path, tensors: dict[str, Tensor], info: dict) -> None:
         save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, work / "state.safetensors")
         info = {"format": _FORMAT, "sha256": _sha256(work / "state.safetensors"), **info}
         (work / "state.json").write_text(json.dumps(info, indent=2), "utf-8")
+        shutil.copymode(work / "state.json", work / "state.safetensors")  # save_file lets only the owner read
         for file in (*work.iterdir(), work):
             _sync(file)
         old = path.with_name(f".old-{path.name}-{os.getpid()}")

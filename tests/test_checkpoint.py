@@ -82,6 +82,14 @@ def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path, monkeypatch):
     assert [p.name for p in tmp_path.iterdir()] == ["step-00000001"]
 
 
+def test_who_may_read_new_files_may_read_the_weights(tmp_path):
+    """safetensors writes files that only their owner may read; a server runs under another name."""
+    (tmp_path / "new").touch()
+    save_checkpoint(tmp_path, 1, TENSORS, {})
+    modes = {p.name: p.stat().st_mode for p in (*(tmp_path / "step-00000001").iterdir(), tmp_path / "new")}
+    assert len(set(modes.values())) == 1, modes
+
+
 def test_what_a_killed_process_left_is_swept(tmp_path):
     (tmp_path / ".writing-step-00000003-1").mkdir()
     save_checkpoint(tmp_path, 4, TENSORS, {})

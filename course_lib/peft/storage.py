@@ -24,7 +24,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 _FORMAT = "course_lib adapter 1"
@@ -89,7 +89,8 @@ def write(path: Path, named: list[tuple[str, Tensor]], kind: str, values: dict, 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # one entry: safetensors writes several in an order that changes from run to run
-        save_file({"adapter": flat}, work, metadata={"course_lib": json.dumps(info)})
+        # not save_file, whose files only their owner may read
+        work.write_bytes(save({"adapter": flat}, metadata={"course_lib": json.dumps(info)}))
         os.replace(work, path)
     except (OSError, SafetensorError) as error:
         with contextlib.suppress(OSError):

@@ -51,6 +51,12 @@ def test_saving_while_merged_or_beside_others_gives_the_same_file(tmp_path):
     assert handle.save(tmp_path / "c").read_bytes() == first and active(model) == "other"
 
 
+def test_who_may_read_new_files_may_read_an_adapter(tmp_path):
+    (tmp_path / "new").touch()
+    path = attach(classifier(), LoRAConfig(rank=2)).save(tmp_path / "a")
+    assert path.stat().st_mode == (tmp_path / "new").stat().st_mode
+
+
 def test_another_base_is_refused_with_the_reason_and_left_alone(tmp_path):
     path = attach(classifier(), LoRAConfig(rank=2)).save(tmp_path / "a")
     trained = classifier()
