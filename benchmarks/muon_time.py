@@ -1,7 +1,7 @@
 """AdamW against Muon at equal *time* on the same small model: held-out loss, and seconds and steps to the same loss.
 
 Muon's step costs more (five more products for each matrix), so equal steps, as in ``optimisers.py``, flatter it. Here both
-get the same seconds of training, evaluation not counted. First each tries three peak rates with one seed, then its best
+get the same seconds of training, evaluation not counted. First each tries three or four peak rates with one seed, then its best
 rate runs with further seeds, the two in turns.
 
     python benchmarks/muon_time.py            # six minutes on two quiet cores; --quick: written nowhere
@@ -23,7 +23,7 @@ from course_lib.objectives import MaskedLM
 from course_lib.pretraining import Prepared, PretrainConfig, build_model, prepare
 from course_lib.training import train
 
-RATES = {"adamw": (3e-3, 6e-3, 1.2e-2), "muon": (6e-3, 1.2e-2, 2.4e-2)}
+RATES = {"adamw": (1.5e-3, 3e-3, 6e-3, 1.2e-2), "muon": (6e-3, 1.2e-2, 2.4e-2)}
 BASE = PretrainConfig(
     seconds=20.0,
     precision="fp32",

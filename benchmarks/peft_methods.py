@@ -17,10 +17,12 @@ Every run is written at once, so that a stopped sweep goes on where it was; ``--
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
+import ctypes
+import gc
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -30,13 +32,15 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from transformers import BertForSequenceClassification
 
 from course_lib import hardware, peft
+from course_lib.convert import encoder_to_transformers
 from course_lib.data import load_task
 from course_lib.evaluation import autocast
 from course_lib.finetuning import finetune
 from course_lib.finetuning_config import FineTuneConfig
-from course_lib.measuring import choose_clock, spread, take_turns
+from course_lib.measuring import choose_clock, forget_peak, resident_bytes, spread, take_turns
 from course_lib.optim import adamw
 from course_lib.peft.targets import EVERY_LINEAR, INNER, KEY, OUTPUT, QUERY, VALUE
 from course_lib.pretrained import load_pretrained
@@ -60,7 +64,8 @@ METHODS: dict[str, tuple[peft.Config | None, float]] = {
     "prefix": (peft.PrefixConfig(n_tokens=16), 1e-2),
     "prompt": (peft.PromptConfig(n_tokens=20), 1e-2),
 }
-LIBRARY = "peft LoRA"  # the same configuration, by the library
+LIBRARY = "peft LoRA"  # the same configuration on the same encoder, by the library
+THEIRS = ("full, transformers", "peft LoRA, transformers")  # what a user would otherwise take; costs only
 SWEEP: dict[str, peft.Config] = {
     **{f"rank {r}": peft.LoRAConfig(rank=r, alpha=2 * r) for r in (1, 4, 8, 32)},
     "query": peft.LoRAConfig(targets=(QUERY,)),
@@ -75,6 +80,8 @@ ROWS, WIDTH = 32, 48
 
 def adapted(encoder: nn.Module, name: str) -> tuple[SequenceClassifier, peft.Handle | None]:
     """A classifier on a copy of the encoder, with one side's method in place."""
+    if name in THEIRS:
+        return OfTransformers(encoder, adapted=name != THEIRS[0]), None
     generator = torch.Generator().manual_seed(0)
     model = SequenceClassifier(copy.deepcopy(encoder), 2, generator=generator)
     if name == LIBRARY:
@@ -93,6 +100,28 @@ def by_library(model: SequenceClassifier, seed: int = 0) -> SequenceClassifier:
     config = library.LoraConfig(r=8, lora_alpha=16, target_modules=["query", "value"])
     model.encoder = library.get_peft_model(model.encoder, config)
     return model
+
+
+class OfTransformers(nn.Module):
+    """``BertForSequenceClassification`` (SDPA) with the same weights, called as our classifiers are."""
+
+    def __init__(self, encoder: nn.Module, *, adapted: bool) -> None:
+        import peft as library
+
+        super().__init__()
+        bert = encoder_to_transformers(encoder)
+        bert.config.num_labels = 2
+        self.model = BertForSequenceClassification(bert.config)
+        self.model.bert.load_state_dict(bert.state_dict(), strict=False)  # its pooler is new
+        if adapted:
+            config = library.LoraConfig(
+                task_type="SEQ_CLS", r=8, lora_alpha=16, target_modules=["query", "value"]
+            )
+            self.model = library.get_peft_model(self.model, config)
+
+    def forward(self, ids: torch.Tensor, segment_ids: torch.Tensor | None = None) -> torch.Tensor:
+        """Logits."""
+        return self.model(input_ids=ids, attention_mask=segment_ids).logits
 
 
 def batch() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -131,32 +160,27 @@ class Side:
 
 
 def memory(name: str) -> float:
-    """MB above the loaded model, in this process (which must be a fresh one)."""
+    """MB above the loaded model during three steps, in this process (which must be a fresh one)."""
     encoder, _ = load_pretrained("minilm", progress=False)
-    model = SequenceClassifier(encoder, 2)
+    side = Side(encoder, name)
     with torch.no_grad():
-        model(batch()[0])
-    page = os.sysconf("SC_PAGE_SIZE")
-    before = int(Path("/proc/self/statm").read_text().split()[1]) * page
-    side = Side.__new__(Side)
-    copied, copy.deepcopy = (
-        copy.deepcopy,
-        lambda x, *rest: x,
-    )  # the adapter goes on the one model that is there
-    try:
-        side.__init__(encoder, name)
-    finally:
-        copy.deepcopy = copied
+        side.model(side.ids, segment_ids=side.segments)
+    del encoder
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)  # what was freed must not be counted as there
+    forget_peak()
+    before = resident_bytes()[0]
     for _ in range(3):
         side.step()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before) / 1e6
+    return (resident_bytes()[1] - before) / 1e6
 
 
 def costs(repeats: int, wall: bool) -> dict:
     """All rows' costs."""
     clock, clock_name = choose_clock(wall)
     encoder, _ = load_pretrained("minilm", progress=False)
-    names = [*METHODS, LIBRARY]
+    names = [*METHODS, LIBRARY, *THEIRS]
     sides = {name: Side(encoder, name) for name in names}
     seconds = take_turns({name: side.step for name, side in sides.items()}, repeats=repeats, clock=clock)
     total = sum(p.numel() for p in encoder.parameters())
@@ -170,6 +194,9 @@ def costs(repeats: int, wall: bool) -> dict:
             "step_seconds": spread(seconds[name]),
             "faster_than_full": spread([a / b for a, b in zip(seconds["full"], seconds[name], strict=True)]),
             "faster_than_peft": spread([a / b for a, b in zip(seconds[LIBRARY], seconds[name], strict=True)]),
+            "faster_than_peft_on_transformers": spread(
+                [a / b for a, b in zip(seconds[THEIRS[1]], seconds[name], strict=True)]
+            ),
             "file_bytes": file_bytes(side, trained),
         }
     for name, values in latencies(sides, clock, 2 * repeats).items():
@@ -283,7 +310,7 @@ def parts(what: str, args: argparse.Namespace) -> None:
         keep(path, costs(args.repeats, args.wall))
     elif what == "memory":
         command = [sys.executable, __file__, "memory", "--only"]
-        peaks = {n: float(subprocess.check_output([*command, n]).split()[-1]) for n in names}
+        peaks = {n: float(subprocess.check_output([*command, n]).split()[-1]) for n in [*names, *THEIRS]}
         keep(path, {"hardware": hardware.describe(), "megabytes_above_the_model": peaks})
     elif what == "quality":
         methods = {**METHODS, LIBRARY: (None, METHODS["LoRA"][1])}

@@ -3,7 +3,7 @@
 The files stand in the order in which data flows, and import only from those before them:
 
 ``types`` → ``data`` → ``tokenization`` → ``masking`` → ``constant_masking`` → ``collation`` → ``packing`` → ``packing_plan`` → ``joined`` → ``streaming`` →
-``sharding`` → ``distributed`` → ``alignment`` → ``task_encoding`` → ``task_stream`` → ``varlen`` → ``encoder`` → ``heads`` → ``transformers_encoder`` → ``task_heads`` → ``convert`` →
+``sharding`` → ``distributed`` → ``alignment`` → ``task_encoding`` → ``task_stream`` → ``dropout`` → ``varlen`` → ``encoder`` → ``heads`` → ``transformers_encoder`` → ``task_heads`` → ``convert`` →
 ``pretrained`` → ``costs`` → ``scaling_costs`` → ``failures`` → ``objectives`` → ``task_objectives`` → ``optim`` → ``layer_rates`` → ``checkpoint`` → ``checkpoint_writer`` →
 ``evaluation`` → ``word_order`` → ``metrics`` → ``prediction`` → ``baselines`` → ``frozen_features`` → ``tracking`` →
 ``training_config`` → ``window`` → ``interruption`` → ``resuming`` → ``training`` → ``finetuning_config`` →

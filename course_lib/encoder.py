@@ -43,6 +43,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from .dropout import Dropout, attention_with_dropout
 from .varlen import Bounds, document_bounds, varlen_attention
 
 
@@ -220,7 +221,7 @@ class Embedding(nn.Module):
         self.waves = math.sqrt(2) * _embedding_std(config) if config.positions == "sinusoidal" else 0.0
         self.types = nn.Embedding(config.n_token_types, config.d_model) if config.n_token_types else None
         self.norm = _norm(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(
         self,
@@ -265,6 +266,8 @@ class Attention(nn.Module):
         dropout = self.dropout if self.training else 0.0
         if isinstance(mask, Bounds):
             mixed = varlen_attention(q, k, v, mask)
+        elif dropout and x.device.type == "cpu":
+            mixed = attention_with_dropout(q, k, v, mask, dropout)
         else:
             mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
         return self.output(mixed.transpose(1, 2).reshape(b, t, d))
@@ -298,7 +301,7 @@ class Block(nn.Module):
         # In a pre-norm stack the embedding is normalised already: a second norm before block 0 would do nothing new.
         self.attention_norm = nn.Identity() if self.pre and layer == 0 else _norm(config)
         self.feed_forward_norm = _norm(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(
         self, x: Float[Tensor, "b t d"], mask: Tensor | Bounds | None, rotary: tuple | None

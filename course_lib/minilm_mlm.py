@@ -101,7 +101,10 @@ def learn(path: Path, *, seconds: float, lr: float = 1e-3) -> dict:
     card = {
         "command": f"python -m course_lib.minilm_mlm --minutes {seconds / 60:g} --lr {lr:g}",
         "what": "head and LoRA of MaskedLanguageModel on all-MiniLM-L6-v2; the base is not in the file",
-        "data": ["load_corpus('english'), split train", *data.load_corpus("english").describe().splitlines()[1:]],
+        "data": [
+            "load_corpus('english'), split train",
+            *data.load_corpus("english").describe().splitlines()[1:],
+        ],
         "cpu_seconds": round(time.process_time() - started),
         **_measured(model, held_out, arrays, tokenizer, result),
         "adapter": str(handle.summary()).splitlines(),

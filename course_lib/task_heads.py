@@ -35,6 +35,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from .dropout import Dropout
+
 POOLINGS = ("first", "mean", "max")
 
 
@@ -106,7 +108,7 @@ class LinearHead(nn.Module):
         if n_outputs < 1:
             raise ValueError(f"a head needs at least one output, got {n_outputs}")
         self.transform = new_linear(d_model, d_model, generator) if transform else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.output = new_linear(d_model, n_outputs, generator)
 
     def forward(self, hidden: Float[Tensor, "... d"]) -> Float[Tensor, "... k"]:

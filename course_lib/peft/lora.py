@@ -38,6 +38,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from ..dropout import dropout as apply_dropout
 from .method import Config, Plan, at_least, check_dropout, check_rank
 from .site import Layer, plain
 from .targets import QUERY, VALUE, check_own_forward, find_modules
@@ -107,7 +108,7 @@ def low_rank(
     """The frozen layer plus scale * b a x: as one product where that is faster, else as two."""
     few = x.numel() < x.shape[-1] * min(b.shape[0], a.shape[1]) // 2
     if few or dropout or base.weight.requires_grad:
-        return plain(base, x) + scale * F.linear(F.linear(F.dropout(x, dropout), a), b)
+        return plain(base, x) + scale * F.linear(F.linear(apply_dropout(x, dropout), a), b)
     return _OneProduct.apply(x, base.weight, base.bias, a, b, scale)
 
 

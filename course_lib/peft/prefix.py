@@ -32,6 +32,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ..dropout import attention_with_dropout
 from .method import Config, Plan, at_least
 from .site import Layer, plain
 from .targets import ATTENTION, KEY, find_modules
@@ -144,7 +145,7 @@ class _Prefixed(TorchFunctionMode):
     def __torch_function__(self, function, types, args=(), kwargs=None):
         """Every PyTorch function called inside comes by here; one is changed."""
         kwargs = dict(kwargs or {})
-        if function is not F.scaled_dot_product_attention:
+        if function not in (F.scaled_dot_product_attention, attention_with_dropout):
             return function(*args, **kwargs)
         self.calls += 1
         names = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
