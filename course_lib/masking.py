@@ -185,21 +185,24 @@ def _group_scores(
     before = policy.max_span - 1  # words before the row: spans reach in, so its edge is no exception
     draw = _uniform((rows, before + width + 1), generator)
     draw.view(-1).index_fill_(0, _covered(draw, *span_law(policy)), 0.0)
-    return draw.gather(1, groups + before), 0.0  # nothing covered: the lowest of the same draws is taken
+    return draw[:, before:].gather(1, groups), 0.0  # nothing covered: the lowest of the same draws is taken
 
 
 def _covered(draw: Float[Tensor, "b w"], start: float, survival: tuple[float, ...]) -> Int[Tensor, " c"]:
-    """Flat indices of the words that lie in a span, with repeats where spans overlap.
+    """Flat indices of the words that lie in a span, with repeats.
 
     One draw decides both: below ``start`` a span begins, and how far below, its length. What runs over the end of
     a row falls on the words before the next one, which nobody reads; after the last row there is no next one.
     """
     first = _positions(draw < start)  # few: most words start no span
-    bounds = draw.new_tensor([start * s for s in reversed(survival)])  # longer than k: draw < q P(L > k)
-    length = len(survival) - torch.bucketize(draw.view(-1).index_select(0, first), bounds, right=True)
-    ends = length.cumsum(0)  # in the list of all covered words, span after span
-    covered = torch.repeat_interleave(first - ends + length, length)
-    return (covered + torch.arange(len(covered), device=draw.device)).clamp_(max=draw.numel() - 1)
+    how_far = draw.view(-1).index_select(0, first)[:, None]  # (spans, 1)
+    reach = torch.arange(len(survival), device=draw.device)
+    inside = how_far < draw.new_tensor(
+        [start * s for s in survival]
+    )  # (spans, max_span): longer than k: draw < q P(L > k)
+    return (
+        (first[:, None] + inside * reach).view(-1).clamp_(max=draw.numel() - 1)
+    )  # outside: the first word again
 
 
 def span_law(policy: MaskPolicy) -> tuple[float, tuple[float, ...]]:
