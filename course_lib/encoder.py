@@ -254,8 +254,9 @@ class Attention(nn.Module):
         x: Float[Tensor, "b t d"],
         mask: Bool[Tensor, "... t t"] | Bounds | None,
         rotary: tuple[Tensor, Tensor] | None,
-    ) -> Float[Tensor, "b t d"]:
-        """Each token's mixture of the values that it may see."""
+        positions: Int[Tensor, " n"] | None = None,
+    ) -> Float[Tensor, "b t d"] | Float[Tensor, "n d"]:
+        """Each token's mixture of the values that it may see; at ``positions`` (row * t + column) only, if given."""
         b, t, d = x.shape
         q, k, v = (
             layer(x).view(b, t, self.n_heads, -1).transpose(1, 2)  # (b, h, t, d/h)
@@ -270,7 +271,11 @@ class Attention(nn.Module):
             mixed = attention_with_dropout(q, k, v, mask, dropout)
         else:
             mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=dropout)
-        return self.output(mixed.transpose(1, 2).reshape(b, t, d))
+        return self.output(_only(mixed.transpose(1, 2).reshape(b, t, d), positions))
+
+
+def _only(x: Float[Tensor, "b t d"], positions: Int[Tensor, " n"] | None) -> Tensor:
+    return x if positions is None else x.flatten(0, 1).index_select(0, positions)
 
 
 class FeedForward(nn.Module):
@@ -304,13 +309,18 @@ class Block(nn.Module):
         self.dropout = Dropout(config.dropout)
 
     def forward(
-        self, x: Float[Tensor, "b t d"], mask: Tensor | Bounds | None, rotary: tuple | None
-    ) -> Float[Tensor, "b t d"]:
-        """One step of the residual stream."""
+        self,
+        x: Float[Tensor, "b t d"],
+        mask: Tensor | Bounds | None,
+        rotary: tuple | None,
+        positions: Int[Tensor, " n"] | None = None,
+    ) -> Float[Tensor, "b t d"] | Float[Tensor, "n d"]:
+        """One step of the residual stream; at ``positions`` only, if given."""
+        stream = _only(x, positions)
         if self.pre:
-            x = x + self.dropout(self.attention(self.attention_norm(x), mask, rotary))
+            x = stream + self.dropout(self.attention(self.attention_norm(x), mask, rotary, positions))
             return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
-        x = self.attention_norm(x + self.dropout(self.attention(x, mask, rotary)))
+        x = self.attention_norm(stream + self.dropout(self.attention(x, mask, rotary, positions)))
         return self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
 
 
@@ -350,12 +360,15 @@ class Encoder(nn.Module):
         position_ids: Int[Tensor, "b t"] | None = None,
         token_type_ids: Int[Tensor, "b t"] | None = None,
         causal: bool = False,
-    ) -> Float[Tensor, "b t d"]:
+        positions: Int[Tensor, " n"] | None = None,
+    ) -> Float[Tensor, "b t d"] | Float[Tensor, "n d"]:
         """Hidden states after the last block.
 
         segment_ids: 0 on padding, a number per document elsewhere; ``None`` lets every token see every token.
         position_ids: ``None`` means 0 .. t-1.
         causal: a token sees itself and what stands before it, so that the next one can be predicted.
+        positions: flat indices row * t + column; only these hidden states are computed and returned, (n, d). In the last
+            block nobody else's output layer and feed-forward are needed: their keys and values are.
 
         Raises ValueError for a wrong shape, a row longer than ``max_len``, or an id outside the vocabulary.
         """
@@ -373,9 +386,9 @@ class Encoder(nn.Module):
             rotary = (
                 (cos, sin) if cos.ndim == 2 else (cos[:, None], sin[:, None])
             )  # (b, 1, t, k): same for all heads
-        for block in self.blocks:
+        for block in self.blocks[:-1]:
             x = block(x, mask, rotary)
-        return self.final_norm(x)
+        return self.final_norm(self.blocks[-1](x, mask, rotary, positions))
 
     def _drops(self) -> bool:
         """Whether attention weights are dropped now; only the masked kernel can."""

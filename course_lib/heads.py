@@ -52,7 +52,7 @@ class MaskedLanguageModel(nn.Module):
 
     def __init__(self, config: EncoderConfig, *, encoder: Encoder | None = None) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.top_at_targets = config, False
         self.encoder = Encoder(config) if encoder is None else encoder
         self.head = MLMHead(config)
 
@@ -69,14 +69,15 @@ class MaskedLanguageModel(nn.Module):
         """Logits at ``positions`` (flat indices row * t + column), shape (n, v); at every position, (b, t, v), if None.
 
         causal: each position sees only what stands before it: the same weights as a left-to-right language model.
+
+        With ``model.top_at_targets = True`` the last block, too, is computed at ``positions`` only, but for its attention:
+        the same logits and gradients, with about a sixth less work in an encoder of four blocks.
         """
-        hidden = self.encoder(
-            input_ids,
-            segment_ids=segment_ids,
-            position_ids=position_ids,
-            token_type_ids=token_type_ids,
-            causal=causal,
-        )
+        given = dict(segment_ids=segment_ids, position_ids=position_ids, token_type_ids=token_type_ids)
+        if self.top_at_targets and positions is not None:
+            hidden = self.encoder(input_ids, causal=causal, positions=positions, **given)
+            return self.head(hidden, self.encoder.embedding.tokens.weight)
+        hidden = self.encoder(input_ids, causal=causal, **given)
         if positions is not None:
             hidden = hidden.flatten(0, 1).index_select(0, positions)  # (n, d)
         return self.head(hidden, self.encoder.embedding.tokens.weight)

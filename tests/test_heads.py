@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from course_lib.encoder import EncoderConfig
 from course_lib.heads import BinaryClassifier, BinaryHead, MaskedLanguageModel
@@ -18,6 +19,38 @@ def model():
 def test_masked_positions_give_the_same_logits_as_all(model):
     positions = torch.tensor([0, 5, 9, 17])
     torch.testing.assert_close(model(ids, positions=positions), model(ids).flatten(0, 1)[positions])
+
+
+@pytest.mark.parametrize("shape", [EncoderConfig.bert, EncoderConfig.modern])
+@pytest.mark.parametrize("n_layers", [1, 3])
+def test_the_top_at_the_targets_gives_the_same_logits_and_gradients(shape, n_layers):
+    torch.manual_seed(1)
+    sizes = dict(vocab_size=50, n_layers=n_layers, d_model=16, n_heads=2, dropout=0.0)
+    model = MaskedLanguageModel(shape(**sizes)).double()
+    positions = torch.tensor([9, 0, 5, 17])
+    segments = torch.tensor([[1] * 4 + [2] * 5, [1] * 7 + [0] * 2])
+    found = []
+    for model.top_at_targets in (False, True):
+        model.zero_grad()
+        logits = model(ids, segment_ids=segments, positions=positions)
+        logits.logsumexp(-1).square().sum().backward()
+        found.append([logits.detach(), *(p.grad.clone() for p in model.parameters())])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+    assert model(ids, segment_ids=segments).shape == (2, 9, 50)  # where all are asked for, all are computed
+
+
+def test_what_the_top_at_the_targets_saves_is_counted():
+    """Per token that is not a target: output layer d * d and feed-forward 2 * d * 4d, two operations each."""
+    model = MaskedLanguageModel(
+        EncoderConfig.bert(vocab_size=50, n_layers=2, d_model=16, n_heads=2, dropout=0.0)
+    )
+    positions, counted = torch.tensor([0, 5, 9]), []
+    for model.top_at_targets in (False, True):
+        with FlopCounterMode(display=False) as counter:
+            model(ids, positions=positions)
+        counted.append(counter.get_total_flops())
+    assert counted[0] - counted[1] == 2 * (16 * 16 + 2 * 16 * 64) * (ids.numel() - 3)
 
 
 def test_the_table_is_tied_both_ways(model):

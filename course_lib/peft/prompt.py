@@ -102,7 +102,7 @@ class PromptLayer(Layer):
             out = plain(base, F.pad(input_ids, (p, 0)), **kwargs)
         finally:
             hook.remove()
-        return _without_prompt(base, out, p)
+        return out if kwargs.get("positions") is not None else _without_prompt(base, out, p)
 
     def _longer(self, input_ids: Tensor, kwargs: dict) -> dict:
         p, kwargs = len(self.vectors), dict(kwargs)
@@ -121,6 +121,8 @@ class PromptLayer(Layer):
         if (places := kwargs.get("position_ids")) is not None:
             front = torch.arange(p, device=places.device).expand(*places.shape[:-1], p)
             kwargs["position_ids"] = torch.cat((front, places + p), dim=-1)
+        if (chosen := kwargs.get("positions")) is not None:  # rows are p longer
+            kwargs["positions"] = chosen + p * (chosen // input_ids.shape[1] + 1)
         return kwargs
 
     def _replace(self, module: nn.Module, args: tuple, out: Float[Tensor, "b t d"]) -> Tensor:

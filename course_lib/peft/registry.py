@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 
 if TYPE_CHECKING:
-    from .handle import Handle
+    from . import handle
 
 REGISTRY = "_course_adapters"
 
@@ -20,12 +20,12 @@ REGISTRY = "_course_adapters"
 class Registry:
     """What a model remembers. flags: which of the base's parameters were trainable before the first adapter came."""
 
-    handles: dict[str, Handle] = field(default_factory=dict)
+    handles: dict[str, handle.Handle] = field(default_factory=dict)
     active: str | None = None
     flags: list[tuple[nn.Parameter, bool]] = field(default_factory=list)
 
 
-def handles(model: nn.Module) -> dict[str, Handle]:
+def handles(model: nn.Module) -> dict[str, handle.Handle]:
     """The adapters of a model by name, in the order in which they came."""
     registry = model.__dict__.get(REGISTRY)
     return dict(registry.handles) if registry else {}

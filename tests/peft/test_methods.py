@@ -7,6 +7,7 @@ from adapted_models import IDS, LABELS, REAL, bert, classifier, logits, loss, ou
 from torch import nn
 
 from course_lib.encoder import Encoder, EncoderConfig
+from course_lib.heads import MaskedLanguageModel
 from course_lib.peft import (
     AdaLoRAConfig,
     BitFitConfig,
@@ -76,6 +77,19 @@ def test_the_two_scales_and_the_start():
     assert not layer.B.any() and layer.A.abs().max() <= 16**-0.5
     assert layer.A.std().item() == pytest.approx(16**-0.5 / 3**0.5, rel=0.2)
     assert len(handle.layers) == 4
+
+
+def test_a_prompt_and_the_top_at_the_targets():
+    """Flat positions are those of the text's rows, with and without vectors in front of them."""
+    sizes = dict(vocab_size=50, n_layers=2, d_model=16, n_heads=2, max_len=16, init_std=0.3)
+    config = EncoderConfig.bert(dropout=0.0, **sizes)
+    torch.manual_seed(0)
+    model = MaskedLanguageModel(config).double()
+    attach(model, PromptConfig(n_tokens=3), head=None)
+    ids, positions = torch.randint(5, 50, (3, 7)), torch.tensor([0, 6, 7, 20])
+    plain = model(ids, positions=positions)
+    model.top_at_targets = True
+    torch.testing.assert_close(model(ids, positions=positions), plain, rtol=1e-10, atol=1e-12)
 
 
 def test_dropout_is_on_the_low_rank_way_alone():
