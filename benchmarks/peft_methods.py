@@ -66,14 +66,18 @@ METHODS: dict[str, tuple[peft.Config | None, float]] = {
 }
 LIBRARY = "peft LoRA"  # the same configuration on the same encoder, by the library
 THEIRS = ("full, transformers", "peft LoRA, transformers")  # what a user would otherwise take; costs only
-SWEEP: dict[str, peft.Config] = {
+LORA_RATE = METHODS["LoRA"][1]
+_SHAPES: dict[str, peft.Config] = {
     **{f"rank {r}": peft.LoRAConfig(rank=r, alpha=2 * r) for r in (1, 4, 8, 32)},
     "query": peft.LoRAConfig(targets=(QUERY,)),
     "query, key, value": peft.LoRAConfig(targets=(QUERY, KEY, VALUE)),
     "feed-forward": peft.LoRAConfig(targets=(INNER, OUTPUT)),
     "every linear": peft.LoRAConfig(targets=EVERY_LINEAR),
     "query, value of the top 2": peft.LoRAConfig(targets=(rf"blocks\.[45]\..*(?:{QUERY}|{VALUE})",)),
-    **{f"rank 8, rate {lr:g}": peft.LoRAConfig(rank=8) for lr in (1e-4, 5e-4)},
+}
+SWEEP: dict[str, tuple[peft.Config, float]] = {
+    **{name: (config, LORA_RATE) for name, config in _SHAPES.items()},
+    **{f"rank 8, rate {lr:g}": (peft.LoRAConfig(rank=8), lr) for lr in (1e-4, 5e-4)},
 }
 ROWS, WIDTH = 32, 48
 
@@ -318,9 +322,7 @@ def parts(what: str, args: argparse.Namespace) -> None:
         jobs = [(t, n, *methods[n], s) for t in tasks for s in range(args.seeds) for n in names]
         sweep(path, [j for j in jobs if args.only in ("", j[1])], args.seconds)
     else:
-        usual = METHODS["LoRA"][1]
-        rates = {n: float(n.split()[-1]) if "rate" in n else usual for n in SWEEP}
-        jobs = [("sentiment", n, c, rates[n], s) for s in range(args.seeds) for n, c in SWEEP.items()]
+        jobs = [("sentiment", n, *SWEEP[n], s) for s in range(args.seeds) for n in SWEEP]
         sweep(path, [j for j in jobs if args.only in ("", j[1])], args.seconds)
 
 

@@ -2,8 +2,8 @@
 
     y_i = x_i k_i / (1 - p),    k_i = 0 with probability p, else 1        (in training; else y = x)
 
-PyTorch draws one random float for each k_i on a CPU, one after the other, and in fine-tuning a small encoder that is a fifth
-of the whole step. A k_i needs no 32 random bits. Here one draw of 64 bits is cut into four numbers of 16, so p is rounded to
+PyTorch draws one random float for each k_i on a CPU, one after the other, and in fine-tuning a small encoder with LoRA that was a
+fifth of the whole step. A k_i needs no 32 random bits. Here one draw of 64 bits is cut into four numbers of 16, so p is rounded to
 a multiple of 2^-16 (0.1 becomes 0.100006), and what is kept is scaled for the rounded p. On other devices ``F.dropout`` does it.
 
 All randomness comes from PyTorch's global generator, as in ``F.dropout``, so that a resumed run drops what it would have dropped.

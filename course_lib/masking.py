@@ -197,12 +197,10 @@ def _covered(draw: Float[Tensor, "b w"], start: float, survival: tuple[float, ..
     first = _positions(draw < start)  # few: most words start no span
     how_far = draw.view(-1).index_select(0, first)[:, None]  # (spans, 1)
     reach = torch.arange(len(survival), device=draw.device)
-    inside = how_far < draw.new_tensor(
-        [start * s for s in survival]
-    )  # (spans, max_span): longer than k: draw < q P(L > k)
-    return (
-        (first[:, None] + inside * reach).view(-1).clamp_(max=draw.numel() - 1)
-    )  # outside: the first word again
+    bounds = draw.new_tensor([start * s for s in survival])  # longer than k: draw < q P(L > k)
+    # (spans, max_span); beyond the end of a span stands its first word again
+    covered = first[:, None] + (how_far < bounds) * reach
+    return covered.view(-1).clamp_(max=draw.numel() - 1)
 
 
 def span_law(policy: MaskPolicy) -> tuple[float, tuple[float, ...]]:

@@ -41,6 +41,7 @@ class _Counts:
 
     @classmethod
     def of(cls, keys: np.ndarray) -> _Counts:
+        """Count the keys."""
         return cls(*np.unique(keys, return_counts=True))
 
     def __getitem__(self, keys: np.ndarray) -> np.ndarray:

@@ -150,12 +150,14 @@ class _Text:
                 del self.pairs[pair]
 
     def merge(self, pair: Pair) -> None:
+        """Join this pair in every word that has it; only those words are counted again."""
         for i in self.where.pop(pair):
             self._count(i, -1)
             self.words[i] = merge_pair(self.words[i], pair, self.prefix)
             self._count(i, +1)
 
     def best(self, criterion: str, numbers: Mapping[str, int]) -> tuple[Pair, float]:
+        """The pair with the highest score, and the score; ties go to the older symbols (``numbers``)."""
         scores = self.pairs if criterion == "frequency" else self._scores(criterion)
         top = max(scores.values())
         ties = [pair for pair, score in scores.items() if score == top]

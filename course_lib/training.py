@@ -206,6 +206,7 @@ class _Run:
 
     @property
     def out_of_patience(self) -> bool:
+        """Whether so many evaluations in a row were no better that the run stops."""
         return bool(self.config.patience) and self.bad_evaluations >= self.config.patience
 
     def _due(self, every: int | None) -> bool:
