@@ -64,9 +64,8 @@ else
 	$(PY) notebooks/assignments/grade.py check $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT))
 endif
 
-bench: .venv/ready ## measure against transformers; results as JSON beside the scripts (hours on two cores)
-	@for script in benchmarks/*.py; do echo "== $$script"; \
-	OMP_NUM_THREADS=$$(getconf _NPROCESSORS_ONLN) $(PY) $$script || exit 1; done
+bench: .venv/ready ## time everything again, beside the records (an hour); EXPERIMENTS=1: what is not timed; RECORD=1 keeps it
+	$(PY) benchmarks/run_all.py $(BENCH) $(if $(EXPERIMENTS),--experiments) $(if $(RECORD),--record)
 
 lint: .venv/ready ## ruff, its formatter, and the notebooks' hygiene
 	.venv/bin/ruff check .

@@ -8,6 +8,7 @@ precomputed, PyTorch tensors. Measured in tokens of text (padding does not count
 * ``kernel``: the masking alone, of batches that are padded already (theirs: ``torch_mask_tokens``);
 * ``units``: masking whole words and spans beside masking tokens, and whole words beside the library's
   ``whole_word_mask``, both from tables that are padded already, because its collator can't pad the offsets it needs.
+  Padding holds no words, so the units are compared in rows that are packed full as well.
 
     python benchmarks/collation.py            # --quick: a small one, written nowhere; --wall: wall clock, all cores
 """
@@ -42,6 +43,12 @@ def paragraphs(n: int, seed: int = 0):
     chosen = np.random.default_rng(seed).choice(len(texts), n, replace=False)
     encoded = tokenizer.backend.encode_batch([texts[i] for i in chosen])
     return tokenizer, [e.ids[:WIDTH] for e in encoded], [e.offsets[:WIDTH] for e in encoded]
+
+
+def packed_rows(rows: list[list[int]]) -> list[torch.Tensor]:
+    """The same tokens one after the other, in full tables of ROWS x WIDTH; what does not fill one is left out."""
+    flat = torch.tensor([i for row in rows for i in row])
+    return list(flat[: len(flat) // (ROWS * WIDTH) * ROWS * WIDTH].view(-1, ROWS, WIDTH)) or [flat[None]]
 
 
 def pad_offsets(offsets: list[list[tuple[int, int]]]) -> np.ndarray:
@@ -89,6 +96,8 @@ def main() -> None:
     generator, policy = torch.Generator().manual_seed(0), MaskPolicy(rate=RATE)
     token, word = library(tokenizer), library(tokenizer, whole_word_mask=True)
     units = {unit: our_masking(tokenizer, unit) for unit in ("token", "word", "span")}
+    packed = packed_rows(rows)
+    n_packed = sum(ids.numel() for ids in packed)
     places = [pad_offsets(offsets[i : i + ROWS]) for i in range(0, len(rows), ROWS)]
     sides = {
         "theirs": lambda: [token(list(b)) for b in features],
@@ -96,22 +105,27 @@ def main() -> None:
         "ours, arrays": lambda: [collate(b, tokenizer, policy, generator=generator) for b in arrays],
         "theirs, kernel": lambda: [token.torch_mask_tokens(i.clone(), m) for i, m in zip(padded, masks)],
         **{f"ours, kernel, {u}": lambda f=f: [f(ids) for ids in padded] for u, f in units.items()},
+        **{f"ours, packed, {u}": lambda f=f: [f(ids) for ids in packed] for u, f in units.items()},
         "theirs, whole words": lambda: [
             word.torch_mask_tokens(i.clone(), m, o) for i, m, o in zip(padded, masks, places)
         ],
     }  # fmt: skip
-    seconds = take_turns(sides, repeats=1 if args.quick else 9, clock=clock)
+    seconds = take_turns(sides, repeats=1 if args.quick else 15, clock=clock)
     result = {
         "clock": clock_name, "matrix_peak_flops": matrix_peak(clock=clock),
         "rows": len(rows), "tokens": n_tokens, "rows_in_a_batch": ROWS, "width": WIDTH, "rate": RATE,
         "padding_share": 1 - n_tokens / sum(p.numel() for p in padded),
-        "tokens_per_second": {name: spread([n_tokens / s for s in x]) for name, x in seconds.items()},
+        "tokens_per_second": {
+            name: spread([(n_packed if ", packed" in name else n_tokens) / s for s in x]) for name, x in seconds.items()
+        },
         "ratios": {
             "collate": speedup(seconds["theirs"], seconds["ours"]),
             "collate, arrays": speedup(seconds["theirs"], seconds["ours, arrays"]),
             "kernel": speedup(seconds["theirs, kernel"], seconds["ours, kernel, token"]),
             "cost of word to token": speedup(seconds["ours, kernel, word"], seconds["ours, kernel, token"]),
             "cost of span to token": speedup(seconds["ours, kernel, span"], seconds["ours, kernel, token"]),
+            "cost of word to token, packed": speedup(seconds["ours, packed, word"], seconds["ours, packed, token"]),
+            "cost of span to token, packed": speedup(seconds["ours, packed, span"], seconds["ours, packed, token"]),
             "whole words": speedup(seconds["theirs, whole words"], seconds["ours, kernel, word"]),
         },
     }  # fmt: skip

@@ -2,22 +2,27 @@
 
 Ours is the whole of chapter 09's second half: packed rows, a constant count of predictions (30 %), attention by
 document bounds (FlashAttention's variable-length kernel), ``torch.compile``, bf16, fused AdamW, and no look at a number between
-log lines. Theirs has its best settings on the same real texts: padded to the longest of a batch, SDPA, bf16, fused AdamW,
-``torch.compile`` with dynamic shapes. 12 x 768, vocabulary 30 522. Speed counts tokens of text; the share of the peak
-counts useful operations (``costs.training_flops``).
+log lines; "ours, lean top" also computes the output layer and feed-forward of the last block at the masked positions
+only. Theirs has its best settings on the same real texts: padded to the longest of a batch, SDPA, bf16, fused AdamW,
+``torch.compile`` with dynamic shapes. 12 x 768, vocabulary 30 522. On all sides the batches lie ready on the GPU, so no
+side waits for data. Speed counts tokens of text; the share of the peak counts useful operations
+(``costs.training_flops``), the same number for both of ours.
 
     python benchmarks/gpu_step.py --width 128    # or 512; --t4: fp16, half the rows, for 16 GB without bf16
+    python benchmarks/gpu_step.py --quick        # tiny, also without a GPU: shows that all of it runs; written nowhere
 
-NOT YET RUN on a GPU: no record lies in benchmarks/results. On a CPU the parts are tested (tests/test_varlen.py,
+NOT YET RUN on a GPU: no record lies in benchmarks/results. The parts are tested on a CPU (tests/test_varlen.py,
 tests/test_constant_masking.py): equal to the masked attention, one graph, no recompilation.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -32,22 +37,23 @@ from course_lib.masking import MaskPolicy
 from course_lib.measuring import matrix_peak, speedup, spread, take_turns, write_record
 from course_lib.objectives import MaskedLM
 from course_lib.optim import adamw
-from course_lib.pretraining import PretrainConfig, prepare
+from course_lib.pretraining import Prepared, PretrainConfig, prepare
 from course_lib.streaming import MLMStream
+from course_lib.types import Batch
 
-RATE, STEPS = 0.3, 20
+RATE = 0.3
 
 
-def stepper(model, loss_of, batches, precision: str):
-    """Seconds of a step over STEPS batches, as a function; the device is waited for once, at the end."""
-    optimizer, device = adamw(model, lr=1e-4, weight_decay=0.01), torch.device("cuda")
-    scaler, turn = torch.amp.GradScaler("cuda", enabled=precision == "fp16"), [0]
+def stepper(model, loss_of, batches: list[Batch], precision: str):
+    """Seconds of a step over all batches, as a function; the device is waited for once, at the end."""
+    optimizer, device = adamw(model, lr=1e-4, weight_decay=0.01), batches[0].input_ids.device
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
 
     def run() -> float:
-        torch.cuda.synchronize()
+        wait()
         started = time.perf_counter()
-        for _ in range(STEPS):
-            batch, turn[0] = batches(turn[0]), turn[0] + 1
+        for batch in batches:
             with autocast(device, precision):
                 loss = loss_of(batch)
             scaler.scale(loss).backward()
@@ -56,19 +62,83 @@ def stepper(model, loss_of, batches, precision: str):
             scaler.step(optimizer)
             scaler.update()
             optimizer.zero_grad(set_to_none=True)
-        torch.cuda.synchronize()
-        return (time.perf_counter() - started) / STEPS
+        wait()
+        return (time.perf_counter() - started) / len(batches)
 
     return run
 
 
-def ragged_texts(tokenizer, width: int) -> list[list[int]]:
-    """Paragraphs of the corpus as ids, cut at ``width``, in a random order."""
+def padded_batches(prepared: Prepared, config: PretrainConfig, n: int) -> list[Batch]:
+    """Theirs: paragraphs of the corpus in a random order, cut at the width, padded to the longest of each batch."""
     texts = [
         p for x in load_corpus("english", progress=False).texts("train") for p in x.split("\n") if p.strip()
     ]
-    order = torch.randperm(len(texts), generator=torch.Generator().manual_seed(0)).tolist()[:20_000]
-    return [ids[:width] for ids in tokenizer.encode_batch([texts[i] for i in order])]
+    generator, rows = torch.Generator().manual_seed(0), config.batch_size
+    order = torch.randperm(len(texts), generator=generator)[: n * rows].tolist()
+    ids = [x[: config.seq_len] for x in prepared.tokenizer.encode_batch([texts[i] for i in order])]
+    return [
+        collate(ids[i : i + rows], prepared.tokenizer, config.mask, generator=generator)
+        for i in range(0, n * rows, rows)
+    ]
+
+
+def graphs() -> int:
+    """How many graphs have been compiled so far."""
+    return torch._dynamo.utils.counters["stats"]["unique_graphs"]
+
+
+def measure(config: PretrainConfig, device: torch.device, precision: str, n: int, repeats: int) -> dict:
+    """Let the three sides take turns."""
+    prepared = prepare(config)
+    rows, width = config.batch_size, config.seq_len
+    targets = int(0.98 * RATE * rows * width)
+    model = MaskedLanguageModel(config.encoder(prepared.tokenizer.vocab_size)).to(device)
+    theirs = mlm_to_transformers(model).to(device).train()
+    # FlashAttention needs compute capability 8; a T4 has 7.5, and a CPU takes the bounds one document at a time
+    model.encoder.variable_length = precision != "fp16"
+    lean = copy.deepcopy(model)
+    lean.top_at_targets = True
+    how = dict(backend="inductor" if device.type == "cuda" else "aot_eager")
+    compiled, compiled_lean = (torch.compile(m, **how) for m in (model, lean))
+    other = torch.compile(theirs, dynamic=True, **how)
+    stream = MLMStream(
+        prepared.tokens,
+        prepared.tokenizer,
+        seq_len=width,
+        batch_size=rows,
+        policy=config.mask,
+        targets=targets,
+    )
+    packed = [stream.batch(i).to(device) for i in range(n)]
+    padded = [x.to(device) for x in padded_batches(prepared, config, n)]
+
+    def their_loss(b: Batch) -> torch.Tensor:
+        return other(input_ids=b.input_ids, labels=b.labels, attention_mask=b.segment_ids).loss
+
+    sides = {
+        "BertForMaskedLM": stepper(theirs, their_loss, padded, precision),
+        "ours": stepper(model, lambda b: MaskedLM()(compiled, b).mean, packed, precision),
+        "ours, lean top": stepper(lean, lambda b: MaskedLM()(compiled_lean, b).mean, packed, precision),
+    }
+    seconds = take_turns(sides, repeats=repeats)
+    before = graphs()
+    sides["ours"](), sides["ours, lean top"]()
+    text = {name: rows * width for name in sides}  # packed rows are full
+    text["BertForMaskedLM"] = sum(int(b.segment_ids.sum()) for b in padded) / n
+    rates = {k: [text[k] / s for s in v] for k, v in seconds.items()}
+    half = torch.float16 if precision == "fp16" else torch.bfloat16
+    peak = matrix_peak(half, size=8192 if device.type == "cuda" else 512, device=device.type)
+    flops = training_flops(model.config, rows=rows, seq_len=width, targets=targets)
+    own = ("ours", "ours, lean top")
+    return {
+        "clock": "wall clock", "precision": precision, "rows": rows, "width": width, "targets": targets,
+        "text_share_of_padded": text["BertForMaskedLM"] / (sum(b.input_ids.numel() for b in padded) / n),
+        "matrix_peak_flops": peak, "tokens_per_second": {k: spread(v) for k, v in rates.items()},
+        "speedup": {k: speedup(rates[k], rates["BertForMaskedLM"]) for k in own},
+        "share_of_peak": {k: spread([flops / s / peak for s in seconds[k]]) for k in own},
+        "recompilations": graphs() - before,
+        "peak_memory": torch.cuda.max_memory_allocated() if device.type == "cuda" else None,
+    }  # fmt: skip
 
 
 def main() -> None:
@@ -79,56 +149,26 @@ def main() -> None:
     parser.add_argument(
         "--t4", action="store_true", help="fp16 and half the rows, for a GPU of 16 GB without bf16"
     )
+    parser.add_argument("--quick", action="store_true", help="tiny, also on a CPU; written nowhere")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="a folder")
     args = parser.parse_args()
-    if not torch.cuda.is_available():
+    if not args.quick and not torch.cuda.is_available():
         print(
             "gpu_step: there is no GPU here, nothing was measured; run it on Colab (a T4: --t4) or a larger one"
         )
         sys.exit(0)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     precision, rows = ("fp16", args.rows // 2) if args.t4 else ("bf16", args.rows)
     config = PretrainConfig(shape="bert", n_layers=12, d_model=768, n_heads=12, vocab_size=30_522,
                             seq_len=args.width, batch_size=rows, mask=MaskPolicy(rate=RATE))  # fmt: skip
-    prepared = prepare(config)
-    tokenizer, targets = prepared.tokenizer, int(0.98 * RATE * rows * args.width)
-    model = MaskedLanguageModel(config.encoder(tokenizer.vocab_size)).cuda()
-    theirs = mlm_to_transformers(model).cuda().train()
-    model.encoder.variable_length = not args.t4  # FlashAttention needs compute capability 8
-    compiled, other = torch.compile(model), torch.compile(theirs, dynamic=True)
-    stream = MLMStream(
-        prepared.tokens, tokenizer, seq_len=args.width, batch_size=rows, policy=config.mask, targets=targets
-    )
-    texts, generator = ragged_texts(tokenizer, args.width), torch.Generator().manual_seed(0)
-
-    def padded(turn: int):
-        at = turn * rows % (len(texts) - rows)
-        return collate(texts[at : at + rows], tokenizer, config.mask, generator=generator).to("cuda")
-
-    def their_loss(b) -> torch.Tensor:
-        return other(input_ids=b.input_ids, labels=b.labels, attention_mask=b.segment_ids).loss
-
-    sides = {
-        "BertForMaskedLM": stepper(theirs, their_loss, padded, precision),
-        "ours": stepper(
-            model, lambda b: MaskedLM()(compiled, b).mean, lambda n: stream.batch(n).to("cuda"), precision
-        ),
-    }
-    seconds = take_turns(sides, repeats=5)
-    graphs_before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
-    sides["ours"]()
-    again = torch._dynamo.utils.counters["stats"]["unique_graphs"] - graphs_before
-    text = {"ours": rows * args.width, "BertForMaskedLM": sum(map(len, texts)) / len(texts) * rows}
-    rates = {k: [text[k] / s for s in v] for k, v in seconds.items()}
-    peak = matrix_peak(torch.float16 if args.t4 else torch.bfloat16, size=8192, device="cuda")
-    flops = training_flops(model.config, rows=rows, seq_len=args.width, targets=targets)
-    result = {
-        "precision": precision, "rows": rows, "width": args.width, "targets": targets, "matrix_peak_flops": peak,
-        "tokens_per_second": {k: spread(v) for k, v in rates.items()},
-        "speedup": speedup(rates["ours"], rates["BertForMaskedLM"]),
-        "share_of_peak": spread([flops / s / peak for s in seconds["ours"]]), "recompilations": again,
-        "peak_memory": torch.cuda.max_memory_allocated(),
-    }  # fmt: skip
-    print(json.dumps({k: result[k] for k in ("speedup", "share_of_peak", "recompilations")}, indent=1))
-    write_record(Path(__file__).parent / "results" / f"gpu_step_{args.width}_{precision}.json", result)
+    if args.quick:
+        small = dict(n_layers=2, d_model=32, n_heads=2, vocab_size=4096, seq_len=32, batch_size=8)
+        config = replace(config, **small)
+    result = measure(config, device, precision, *((3, 1) if args.quick else (20, 5)))
+    ratios = {k: {n: x["median"] for n, x in result[k].items()} for k in ("speedup", "share_of_peak")}
+    print(json.dumps({**ratios, "recompilations": result["recompilations"]}))
+    if not args.quick:
+        write_record(args.out / f"gpu_step_{args.width}_{precision}.json", result)
 
 
 if __name__ == "__main__":

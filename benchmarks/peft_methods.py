@@ -308,7 +308,8 @@ def sweep(path: Path, jobs: list[tuple[str, str, peft.Config | None, float, int]
 
 def parts(what: str, args: argparse.Namespace) -> None:
     """One of the four, into its own file."""
-    path = RESULTS / f"peft_{what}.json"
+    path = args.out / f"peft_{what}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     names = [*METHODS, LIBRARY]
     if what == "costs":
         keep(path, costs(args.repeats, args.wall))
@@ -337,6 +338,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--wall", action="store_true", help="wall clock: on a quiet machine only")
     parser.add_argument("--seconds", type=float, default=1e9, help="begin no new run after so long")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="a folder")
     args = parser.parse_args()
     if args.what == "memory" and args.only:
         print(memory(args.only))

@@ -15,8 +15,8 @@ Formula. Let ``r`` be the rate. A *group* is a token (``unit="token"``) or a wor
 Special tokens and padding are never taken. Each group's fate depends on its own draw (or on the starts before it),
 and not on how many neighbours may be taken: that is why leaving the special ones out changes no rate.
 
-Cost: one uniform draw per token, one per *taken* token and one per random token; six passes over the batch (words and
-spans: nine), no loop over tokens.
+Special tokens are no words either, and a word ends at one. Cost: one uniform draw per token (words and spans: per word),
+one per *taken* token and one per random token; six passes over the batch (words and spans: ten), no loop over tokens.
 
 >>> import torch
 >>> special = torch.zeros(100, dtype=torch.bool)
@@ -76,8 +76,8 @@ class MaskPolicy:
             )
         if self.unit not in UNITS:
             raise ValueError(f"unit must be one of {UNITS}, got {self.unit!r}")
-        if not isinstance(self.max_span, int) or self.max_span < 1:
-            raise ValueError(f"max_span must be a whole number of words from 1, got {self.max_span!r}")
+        if not isinstance(self.max_span, int) or not 1 <= self.max_span <= 255:
+            raise ValueError(f"max_span must be a whole number of words from 1 to 255, got {self.max_span!r}")
         if self.unit == "span" and not 1 <= self.mean_span <= (self.max_span + 1) / 2:
             raise ValueError(
                 f"mean_span must be at least 1 and at most (max_span + 1) / 2 = {(self.max_span + 1) / 2}, "
@@ -128,8 +128,7 @@ def mask_tokens(
     if policy.unit == "token":
         score, level = _uniform(input_ids.shape, generator), policy.rate
     else:
-        groups = _word_numbers(input_ids, word_start_mask)
-        score, level = _group_scores(groups, policy, generator)
+        score, level = _group_scores(input_ids, policy, special_mask, word_start_mask, generator)
     score += _look_up(_barrier(special_ids, vocab_size, score.device), input_ids)
     lowest = score.amin(dim=1, keepdim=True)  # (b, 1): the first to be taken where nothing is below the level
     selected = score <= lowest.clamp_(level, 1.0)  # (b, t)
@@ -170,37 +169,59 @@ def _look_up(table: Shaped[Tensor, " v"], ids: Int[Tensor, "b t"]) -> Shaped[Ten
         ) from None
 
 
-def _word_numbers(ids: Int[Tensor, "b t"], word_start_mask: Bool[Tensor, " v"]) -> Int[Tensor, "b t"]:
-    """The number, 1 to t, of the word in its row that each token belongs to; 0 where a row begins inside a word."""
-    return _look_up(word_start_mask, ids).cumsum(dim=1)
-
-
 def _group_scores(
-    groups: Int[Tensor, "b t"], policy: MaskPolicy, generator: torch.Generator
+    ids: Int[Tensor, "b t"],
+    policy: MaskPolicy,
+    special_mask: Bool[Tensor, " v"],
+    word_start_mask: Bool[Tensor, " v"],
+    generator: torch.Generator,
 ) -> tuple[Float[Tensor, "b t"], float]:
-    """A score for each token, equal within its word, and the level at and below which a word is taken."""
-    rows, width = groups.shape
-    if policy.unit == "word":
-        return _uniform((rows, width + 1), generator).gather(1, groups), policy.rate
-    before = policy.max_span - 1  # words before the row: spans reach in, so its edge is no exception
-    draw = _uniform((rows, before + width + 1), generator)
-    draw.view(-1).index_fill_(0, _covered(draw, *span_law(policy)), 0.0)
-    return draw[:, before:].gather(1, groups), 0.0  # nothing covered: the lowest of the same draws is taken
+    """A score for each token, equal within its word, and the level at and below which a word is taken.
 
-
-def _covered(draw: Float[Tensor, "b w"], start: float, survival: tuple[float, ...]) -> Int[Tensor, " c"]:
-    """Flat indices of the words that lie in a span, with repeats.
-
-    One draw decides both: below ``start`` a span begins, and how far below, its length. What runs over the end of
-    a row falls on the words before the next one, which nobody reads; after the last row there is no next one.
+    The words of all rows stand in one line, and each has one draw. So padding, which holds none, costs no draw.
     """
-    first = _positions(draw < start)  # few: most words start no span
-    how_far = draw.view(-1).index_select(0, first)[:, None]  # (spans, 1)
-    reach = torch.arange(len(survival), device=draw.device)
-    bounds = draw.new_tensor([start * s for s in survival])  # longer than k: draw < q P(L > k)
-    # (spans, max_span); beyond the end of a span stands its first word again
-    covered = first[:, None] + (how_far < bounds) * reach
-    return covered.view(-1).clamp_(max=draw.numel() - 1)
+    spans = policy.unit == "span"
+    gap = policy.max_span - 1 if spans else 0  # places around each row: spans reach in and out over its edges
+    place = _places(ids, special_mask, word_start_mask, gap)
+    draw = _uniform((int(place[-1]) + 1 + gap,), generator)
+    if spans:
+        draw.index_fill_(0, _covered(draw, _span_bounds(policy, draw.device)), 0.0)
+    level = 0.0 if spans else policy.rate  # where no word is covered, the one with the lowest draw is taken
+    return draw.index_select(0, place).view(ids.shape), level
+
+
+def _places(
+    ids: Int[Tensor, "b t"], special_mask: Bool[Tensor, " v"], word_start_mask: Bool[Tensor, " v"], gap: int
+) -> Int[Tensor, " n"]:
+    """Where in a line of all rows' words the word of each token stands; ``gap`` places before each row are free.
+
+    A special token is no word, and it ends one: what follows it begins the next.
+    """
+    special, starts = _look_up(special_mask, ids).view(-1), _look_up(word_start_mask, ids).view(-1)
+    starts[1:].logical_or_(special[:-1])
+    step = starts.logical_and_(~special).view(torch.uint8)
+    step[:: ids.shape[1]] = gap + 1  # a row begins with a word, even inside one
+    return step.cumsum(dim=0)
+
+
+def _covered(draw: Float[Tensor, " w"], bounds: Float[Tensor, " k"]) -> Int[Tensor, " c"]:
+    """The words that lie in a span, as indices into ``draw``, with repeats.
+
+    One draw decides both: below ``bounds[0]`` a span begins, and below ``bounds[k]`` it is longer than k. What runs over
+    the end of a row falls on the free places before the next one, or after the last.
+    """
+    can_begin = len(draw) - len(bounds) + 1  # not in the places after the last row
+    first = _positions(draw[:can_begin] < bounds[0])  # few: most words start no span
+    longer = draw.index_select(0, first)[:, None] < bounds  # (spans, max_span)
+    # beyond the end of a span stands its first word again
+    return (first[:, None] + longer * torch.arange(len(bounds), device=draw.device)).view(-1)
+
+
+@lru_cache(maxsize=64)
+def _span_bounds(policy: MaskPolicy, device: torch.device) -> Float[Tensor, " k"]:
+    """q P(L > k), k = 0 .. max_span - 1: a draw below it starts a span of more than k words."""
+    start, survival = span_law(policy)
+    return torch.tensor([start * s for s in survival], device=device)
 
 
 def span_law(policy: MaskPolicy) -> tuple[float, tuple[float, ...]]:

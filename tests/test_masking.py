@@ -264,6 +264,27 @@ def test_edges():
         assert (labels[0] == IGNORE) == (labels[1] == IGNORE)
 
 
+@pytest.mark.parametrize("unit", ["word", "span"])
+def test_padding_and_special_tokens_are_no_words(unit):
+    """One draw a word: neither more padding nor a special token in the middle changes what happens to the words."""
+    ids, policy = rows(40, 30), MaskPolicy(0.3, unit=unit)
+    wider = torch.nn.functional.pad(ids, (0, 9), value=PAD)
+    one, same = masked(mask_tokens, ids, policy), masked(mask_tokens, wider, policy)
+    assert torch.equal(one.labels, same.labels[:, :-9]) and torch.equal(one.input_ids, same.input_ids[:, :-9])
+    whole = rows(40, 30, among=ONE_PIECE)
+    parted = torch.cat([whole[:, :12], torch.full((40, 1), SEP), whole[:, 12:]], 1)
+    one, two = (masked(mask_tokens, x, policy).labels for x in (whole, parted))
+    assert torch.equal(one, torch.cat([two[:, :12], two[:, 13:]], 1)) and (two[:, 12] == IGNORE).all()
+
+
+def test_a_word_ends_at_a_special_token():
+    """[SEP] and then a piece that continues a word: another document's, cut in the middle."""
+    ids = torch.tensor([CLS, 50, SEP, 51, 51, SEP]).expand(4_000, 6)
+    taken = masked(mask_tokens, ids, MaskPolicy(0.5, unit="word")).labels != IGNORE
+    assert torch.equal(taken[:, 3], taken[:, 4])
+    within_mean(taken[:, 1] & taken[:, 3], 0.25, "words on both sides of [SEP] together")
+
+
 def test_policy_travels_as_json():
     policy = MaskPolicy(0.3, 0.7, 0.2, 0.1, unit="span", mean_span=2.5, max_span=6)
     assert MaskPolicy.from_json(policy.to_json()) == policy and json.loads(policy.to_json())["unit"] == "span"
@@ -280,6 +301,7 @@ def test_policy_travels_as_json():
         ({"unit": "sentence"}, "unit must be one of .*'sentence'"),
         ({"unit": "span", "mean_span": 7.0}, "mean_span must be at least 1 and at most .* = 5.5, got 7.0"),
         ({"unit": "span", "max_span": 0}, "max_span must be a whole number"),
+        ({"unit": "span", "max_span": 256}, "from 1 to 255, got 256"),
     ],
 )
 def test_policy_says_what_is_wrong(fields, says):
