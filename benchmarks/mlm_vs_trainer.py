@@ -32,7 +32,7 @@ from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader, IterableDataset
-from transformers import BertForMaskedLM, Trainer, TrainerCallback, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.utils import logging
 
 from course_lib import hardware
@@ -90,12 +90,21 @@ class MaskedTrainer(Trainer):
         return DataLoader(self.train_dataset, batch_size=None)
 
 
-def run_trainer(config: PretrainConfig, prepared: Prepared, lr: float, seed: int, folder: str) -> dict:
+def their_model(config: PretrainConfig, prepared: Prepared, shape: str) -> torch.nn.Module:
+    """``BertForMaskedLM``, or ``ModernBertForMaskedLM`` with its head at the masked positions only; their own first weights."""
+    ours = MaskedLanguageModel(replace(config, shape=shape).encoder(prepared.tokenizer.vocab_size))
+    theirs = mlm_to_transformers(ours)
+    if shape == "modern":
+        theirs.config.sparse_prediction = True
+    return type(theirs)(theirs.config)
+
+
+def run_trainer(
+    config: PretrainConfig, prepared: Prepared, lr: float, seed: int, folder: str, shape: str = "bert"
+) -> dict:
     """One run of transformers.Trainer for ``config.seconds``."""
     torch.manual_seed(seed)
-    bert = replace(config, shape="bert").encoder(prepared.tokenizer.vocab_size)
-    model = mlm_to_transformers(MaskedLanguageModel(bert))
-    model = BertForMaskedLM(model.config)  # its own first weights
+    model = their_model(config, prepared, shape)
     where = hardware.device()
 
     def nll(trained) -> float:
@@ -119,7 +128,8 @@ def run_trainer(config: PretrainConfig, prepared: Prepared, lr: float, seed: int
         optimizers=(optimizer, schedule),
     )
     trainer.train()
-    return _run("transformers.Trainer", seed, lr, clock.steps, clock.spent, clock.curve, config, model)
+    name = "transformers.Trainer" + (", ModernBERT" if shape == "modern" else "")
+    return _run(name, seed, lr, clock.steps, clock.spent, clock.curve, config, model)
 
 
 def run_ours(config: PretrainConfig, prepared: Prepared, seed: int, name: str) -> dict:

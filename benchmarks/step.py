@@ -1,12 +1,16 @@
-"""One training step: ours beside ``BertForMaskedLM``, bare and under ``Trainer``: same architecture, weights and batch.
+"""One training step: ours beside that of ``transformers``, bare and under ``Trainer``: same architecture, weights and batch.
 
 First they must agree: the same loss to 1e-5 and the same gradients to 1e-4, in fp32. Then they take turns. A step is
-forward, backward, clipping and fused AdamW. Theirs computes logits at every position (SDPA, nothing logged, batches
-ready in memory), ours at the masked ones; that is the whole difference. "ours, lean top" also computes the output layer and
-feed-forward of the last block at the masked positions only (``model.top_at_targets``). Peak memory is that of one step above what the
-process held before it, each side in a process of its own.
+forward, backward, clipping and fused AdamW. ``BertForMaskedLM`` computes logits at every position (SDPA, nothing logged,
+batches ready in memory), ours at the masked ones; that is the whole difference. "ours, lean top" also computes the output
+layer and feed-forward of the last block at the masked positions only (``model.top_at_targets``). Peak memory is that of one
+step above what the process held before it, each side in a process of its own.
+
+``modern``: the same beside ``ModernBertForMaskedLM``, which can leave out the other logits too (``sparse_prediction``).
+Whoever sets that has most of the gain already, and what is left is the measure of the rest.
 
     python benchmarks/step.py                 # --quick: a small one, written nowhere; --wall: wall clock, all cores
+    python benchmarks/step.py --only modern   # this part; the others stay as they are recorded
 
 ``share_of_peak`` counts useful operations only (``costs.training_flops``, the head at masked positions), for both sides.
 """
@@ -23,7 +27,7 @@ from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader
-from transformers import BertForMaskedLM, Trainer, TrainerCallback, TrainingArguments
+from transformers import ModernBertForMaskedLM, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 from transformers.utils import logging
 
 from course_lib.convert import mlm_to_transformers
@@ -51,11 +55,11 @@ ROWS, WIDTH, STEPS = 32, 128, 3
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
-def ready(vocab_size: int) -> tuple[MaskedLanguageModel, Batch]:
-    """Our model (4 layers of 256, BERT's form, no dropout) and a batch with 15 % masked."""
+def ready(vocab_size: int, form: str = "bert") -> tuple[MaskedLanguageModel, Batch]:
+    """Our model (4 layers of 256, no dropout) and a batch with 15 % masked."""
     torch.manual_seed(0)
     shape = dict(n_layers=4, d_model=256, n_heads=4, dropout=0.0)
-    model = MaskedLanguageModel(EncoderConfig.bert(vocab_size=vocab_size, **shape))
+    model = MaskedLanguageModel(getattr(EncoderConfig, form)(vocab_size=vocab_size, **shape))
     special = torch.zeros(vocab_size, dtype=torch.bool)
     special[:5] = True
     generator = torch.Generator().manual_seed(0)
@@ -65,7 +69,15 @@ def ready(vocab_size: int) -> tuple[MaskedLanguageModel, Batch]:
     return model, Batch(masked.input_ids, masked.labels)
 
 
-def disagreement(ours: MaskedLanguageModel, theirs: BertForMaskedLM, batch: Batch) -> dict[str, float]:
+def library(ours: MaskedLanguageModel) -> PreTrainedModel:
+    """The model of ``transformers`` with our weights, ready to train; ModernBERT with its sparse head."""
+    theirs = mlm_to_transformers(ours).train()
+    if isinstance(theirs, ModernBertForMaskedLM):
+        theirs.sparse_prediction = True
+    return theirs
+
+
+def disagreement(ours: MaskedLanguageModel, theirs: PreTrainedModel, batch: Batch) -> dict[str, float]:
     """Difference of the losses, and largest difference of a gradient relative to the largest gradient."""
     own = MaskedLM()(ours, batch).mean
     own.backward()
@@ -151,10 +163,11 @@ def our_step(model, batch: Batch, precision: str, clock):
     return step
 
 
-def compare(vocab_size: int, precision: str, repeats: int, clock) -> dict:
+def compare(vocab_size: int, precision: str, repeats: int, clock, form: str = "bert") -> dict:
     """Agreement, speeds and ratios at one vocabulary in one number format."""
-    ours, batch = ready(vocab_size)
-    lean, (theirs, bare) = copy.deepcopy(ours), (mlm_to_transformers(ours).train() for _ in range(2))
+    ours, batch = ready(vocab_size, form)
+    lean, theirs, bare = copy.deepcopy(ours), library(ours), library(ours)
+    name = type(theirs).__name__
     lean.top_at_targets = True
     gaps = [disagreement(model, theirs, batch) for model in (ours, lean)]
     gap = {key: max(g[key] for g in gaps) for key in gaps[0]}
@@ -162,7 +175,7 @@ def compare(vocab_size: int, precision: str, repeats: int, clock) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         sides = {
             "Trainer": trainer_step(theirs, batch, precision, clock, folder),
-            "BertForMaskedLM": bare_step(bare, batch, precision),
+            name: bare_step(bare, batch, precision),
             "ours": our_step(ours, batch, precision, clock),
             "ours, lean top": our_step(lean, batch, precision, clock),
         }
@@ -174,15 +187,15 @@ def compare(vocab_size: int, precision: str, repeats: int, clock) -> dict:
         "seconds": {k: spread(v) for k, v in seconds.items()},
         "tokens_per_second": {k: spread([ROWS * WIDTH / s for s in v]) for k, v in seconds.items()},
         "share_of_peak": {k: spread([flops / s / peak for s in v]) for k, v in seconds.items()},
-        "speedup": {k: speedup(seconds[k], seconds["ours"]) for k in ("Trainer", "BertForMaskedLM")},
-        "speedup_lean_top": {k: speedup(seconds[k], seconds["ours, lean top"]) for k in ("Trainer", "BertForMaskedLM", "ours")},
+        "speedup": {k: speedup(seconds[k], seconds["ours"]) for k in ("Trainer", name)},
+        "speedup_lean_top": {k: speedup(seconds[k], seconds["ours, lean top"]) for k in ("Trainer", name, "ours")},
     }  # fmt: skip
 
 
 def peak_of(side: str, vocab_size: int) -> int:
     """Bytes that two fp32 steps need above what the process holds before them (run in a process of its own)."""
     ours, batch = ready(vocab_size)
-    model = ours if side == "ours" else mlm_to_transformers(ours).train()
+    model = ours if side == "ours" else library(ours)
     clock = choose_clock()[0]
     forget_peak()
     before = resident_bytes()[0]
@@ -205,11 +218,22 @@ def memory(vocab_size: int) -> dict:
     }
 
 
+def report(found: dict) -> dict:
+    """Print a case in one line, and give it back."""
+    ratios = {k: round(v["median"], 2) for k, v in found["speedup"].items()}
+    ratios |= {f"lean, {k}": round(v["median"], 2) for k, v in found["speedup_lean_top"].items()}
+    share = {k: round(v["median"], 3) for k, v in found["share_of_peak"].items()}
+    case = {"v": found["vocab_size"], "precision": found["precision"], "speedup": ratios, "share": share}
+    print(json.dumps(case), flush=True)
+    return found
+
+
 def main() -> None:
-    """Compare, and write."""
+    """Compare, and write; with ``--only`` the other part stays as it was recorded."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--wall", action="store_true", help="wall clock and all cores; needs a quiet machine")
+    parser.add_argument("--only", choices=("bert", "modern"))
     parser.add_argument("--peak", nargs=2, metavar=("VOCABULARY", "SIDE"), help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "step.json")
     args = parser.parse_args()
@@ -218,20 +242,18 @@ def main() -> None:
         print(peak_of(args.peak[1], int(args.peak[0])))
         return
     clock, clock_name = choose_clock(args.wall)
-    cases = [(8192, "bf16")] if args.quick else [(v, p) for v in (30_522, 8192) for p in ("fp32", "bf16")]
-    result = {"clock": clock_name, "rows": ROWS, "width": WIDTH, "cases": [], "memory": []}
-    for vocab_size, precision in cases:
-        found = compare(vocab_size, precision, 1 if args.quick else 5, clock)
-        result["cases"].append(found)
-        ratios = {k: round(v["median"], 2) for k, v in found["speedup"].items()}
-        ratios |= {f"lean, {k}": round(v["median"], 2) for k, v in found["speedup_lean_top"].items()}
-        share = {k: round(v["median"], 3) for k, v in found["share_of_peak"].items()}
-        print(
-            json.dumps({"v": vocab_size, "precision": precision, "speedup": ratios, "share": share}),
-            flush=True,
-        )
-    result["memory"] = [memory(v) for v in ([8192] if args.quick else [30_522, 8192])]
-    print(json.dumps(result["memory"]))
+    kept = json.loads(args.out.read_text("utf-8")) if args.only and args.out.exists() else {}
+    result = {k: kept[k] for k in ("cases", "memory", "modern") if k in kept}
+    result |= {"clock": clock_name, "rows": ROWS, "width": WIDTH}
+    repeats = 1 if args.quick else 5
+    if args.only != "modern":
+        cases = [(8192, "bf16")] if args.quick else [(v, p) for v in (30_522, 8192) for p in DTYPES]
+        result["cases"] = [report(compare(v, p, repeats, clock)) for v, p in cases]
+        result["memory"] = [memory(v) for v in ([8192] if args.quick else [30_522, 8192])]
+        print(json.dumps(result["memory"]))
+    if args.only != "bert":
+        cases = [(8192, "bf16")] if args.quick else [(30_522, p) for p in DTYPES]
+        result["modern"] = [report(compare(v, p, repeats, clock, "modern")) for v, p in cases]
     if not args.quick:
         write_record(args.out, result)
 
