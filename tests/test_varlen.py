@@ -10,7 +10,7 @@ from course_lib.encoder import Encoder, EncoderConfig
 from course_lib.heads import MaskedLanguageModel
 from course_lib.objectives import MaskedLM
 from course_lib.streaming import MLMStream
-from course_lib.varlen import document_bounds
+from course_lib.varlen import Bounds, _flash, document_bounds
 
 
 def encoders(**changes) -> tuple[Encoder, Encoder]:
@@ -43,6 +43,16 @@ def test_the_same_values_and_gradients_as_with_a_mask(rows):
     (theirs * weights).sum().backward()
     for (name, a), (_, b) in zip(by_bounds.named_parameters(), masked.named_parameters(), strict=True):
         assert torch.allclose(a.grad, b.grad, atol=1e-4), name
+
+
+def test_the_kernel_for_gpus_takes_what_it_is_given_and_has_a_gradient():
+    """FlashAttention's own check of types and shapes, on tensors without data: the numbers need a GPU."""
+    q, k, v = (torch.empty(48, 4, 8, device="meta", requires_grad=True) for _ in range(3))
+    bounds = document_bounds(torch.ones(3, 16, dtype=torch.long))
+    out = _flash(q, k, v, Bounds(bounds.starts.to("meta"), bounds.longest))
+    assert out.shape == q.shape and out.dtype == torch.float32
+    out.sum().backward()
+    assert all(x.grad.shape == x.shape and x.grad.dtype == torch.float32 for x in (q, k, v))
 
 
 def test_documents_do_not_see_each_other(rows):
@@ -84,6 +94,24 @@ def test_compiled_once_then_never_again(tokens, tokenizer):
         MaskedLM()(compiled, batch).mean.backward()
         find(batch.segment_ids)
     assert counter.frame_count == bounds.frame_count == 1
+
+
+@pytest.mark.parametrize("lean", [False, True])
+def test_the_loss_too_is_compiled_once(tokens, tokenizer, lean):
+    """Model, choice of the targets and cross-entropy in one graph, with the loss that comes without a compiler."""
+    stream = MLMStream(tokens, tokenizer, seq_len=16, batch_size=8, targets=20)
+    config = EncoderConfig.modern(vocab_size=tokenizer.vocab_size, n_layers=2, d_model=16, n_heads=2)
+    model = MaskedLanguageModel(config)
+    model.top_at_targets = lean
+    torch._dynamo.reset()
+    counter = CompileCounter()
+    loss_of = torch.compile(lambda b: MaskedLM()(model, b).mean, backend=counter, fullgraph=True)
+    for step in range(4):
+        batch = stream.batch(step)
+        loss = loss_of(batch)
+        loss.backward()
+        assert torch.allclose(loss.detach(), MaskedLM()(model, batch).mean.detach())
+    assert counter.frame_count == 1
 
 
 def test_without_a_constant_count_it_is_compiled_again(tokens, tokenizer):
