@@ -15,9 +15,8 @@ from unittest import mock
 
 import grade
 import nbformat
-from assignment_judge import graded, hidden_test_lines, name_of, text_of
+from assignment_judge import hidden_test_lines, text_of
 from grader import release as releasing
-from grader.restoring import HIDDEN
 
 Notebooks = dict[str, nbformat.NotebookNode]
 
@@ -76,33 +75,3 @@ def graded_batch(
     with mock.patch.object(releasing, "build", return_value=built):  # it was built a moment ago
         rows = grade.run_grade(grade.parser().parse_args(words))
     return Batch(out, source, release, {row.who: row for row in rows})
-
-
-def assert_points_add_up(
-    source: nbformat.NotebookNode, *, exercises: int, total: int, automatic: int
-) -> None:
-    """The points of the cells are those that the texts speak of: the table, the exercises' titles, the tests' first lines."""
-    points = {name_of(c): c.metadata["nbgrader"].get("points", 0) for c in source.cells}
-    texts = {name_of(cell): cell.source for cell in source.cells}
-    assert sum(points.values()) == total and sum(graded(source).values()) == automatic
-    for exercise in range(1, exercises + 1):
-        worth = sum(value for name, value in points.items() if name.startswith(f"test-{exercise}"))
-        row = next(line for line in texts["title"].splitlines() if line.startswith(f"| {exercise} |"))
-        assert row.rstrip(" |").endswith(f" {worth}"), row
-        head = texts[f"ex{exercise}-about"].splitlines()[0]
-        assert f"({worth} points)" in head or f"{worth} for the code" in head, head
-    last = texts[f"ex{exercises}-about"]
-    assert f"({points['derivation']} points for the derivation" in last
-    for name, worth in points.items():
-        if name.startswith("test-"):
-            assert texts[name].startswith(f"# Test {name[5:]} ({worth} point"), name
-
-
-def assert_source_is_clean(source: nbformat.NotebookNode) -> None:
-    """No outputs, nothing in the metadata but nbgrader's; every test has a part that students see and a hidden one."""
-    for cell in source.cells:
-        assert set(cell.metadata) == {"nbgrader"}
-        assert not cell.get("outputs") and not cell.get("execution_count")
-    for cell in (cell for cell in source.cells if name_of(cell).startswith("test-")):
-        assert "BEGIN HIDDEN TESTS" in cell.source, name_of(cell)
-        assert "assert" in HIDDEN.sub("", cell.source), name_of(cell)

@@ -51,6 +51,20 @@ def read_faults(text: str, signatures: dict[str, str]) -> list[Fault]:
     return result
 
 
+def with_bodies(signatures: dict[str, str], bodies: dict[str, str]) -> dict[str, str]:
+    """An answer for each of the functions whose first lines these are, from bodies of one line.
+
+    >>> with_bodies({"ex1": "def f(x):"}, {"ex1": "return x"})
+    {'ex1': 'def f(x):\\n    return x'}
+    """
+    return {cell: f"{first}\n    {bodies[cell]}" for cell, first in signatures.items()}
+
+
+def left_empty(signatures: dict[str, str], *cells: str) -> dict[str, str]:
+    """The functions of these exercises as they are given out."""
+    return {cell: f"{signatures[cell]}\n    raise NotImplementedError()" for cell in cells}
+
+
 def name_of(cell: nbformat.NotebookNode) -> str:
     """The cell's nbgrader name."""
     return cell.metadata["nbgrader"]["grade_id"]
@@ -90,6 +104,15 @@ def bare(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for i, cell in enumerate(result.cells):
         cell.metadata, cell["id"] = nbformat.NotebookNode(), f"x{i}"
     return result
+
+
+def run(notebook: nbformat.NotebookNode, *names: str) -> dict:
+    """What the notebook's code cells define, or those of these names only. The first error stops it."""
+    space: dict = {"__name__": "__main__"}
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and (not names or name_of(cell) in names):
+            exec(compile(cell.source, name_of(cell), "exec"), space)  # noqa: S102
+    return space
 
 
 def judge(notebook: nbformat.NotebookNode, *, exercise: str = "", shift: int = 0) -> dict[str, str]:
