@@ -36,10 +36,9 @@ class Case:
         told: what no message may say, beside the lines of the solution.
         costs_also: by exercise, tests of later exercises that its faults fail as well.
         open_tests: tests without a hidden part.
-        right_shifts: at how many shifts of the seeds right answers are judged.
         fault_shifts: at how many shifts of the seeds each fault is judged.
         neighbours: how many faults of each exercise the tests of all exercises judge.
-        hidden_lines: hidden tests have more lines than this, so that a search for them is no search for nothing.
+        message_length: a fault's message is longer than this, so that it can say what was wrong.
     """
 
     name: str
@@ -57,10 +56,9 @@ class Case:
     told: tuple[str, ...] = ()
     costs_also: Mapping[str, set[str]] = field(default_factory=dict)
     open_tests: set[str] = field(default_factory=set)
-    right_shifts: int = 6
     fault_shifts: int = 2
     neighbours: int = 2
-    hidden_lines: int = 40
+    message_length: int = 50
 
     @cached_property
     def by_name(self) -> dict[str, Fault]:

@@ -54,7 +54,7 @@ class JudgeTests:
     def test_right_answers_pass_whatever_the_seed(
         self, tested: nbformat.NotebookNode, answers: Answers
     ) -> None:
-        for shift in range(self.case.right_shifts):
+        for shift in range(8):
             assert judge(answer(tested, answers), shift=shift) == {}
 
     def test_every_exercise_has_faults(self) -> None:
@@ -78,7 +78,7 @@ class JudgeTests:
         assert any(fault.says in message for message in failed.values()), failed
         telling = self.case.telling(tested)
         for message in failed.values():
-            assert message.startswith("AssertionError: ") and len(message) >= 60, (
+            assert message.startswith("AssertionError: ") and len(message) > self.case.message_length, (
                 "the message should say what was wrong"
             )
             assert not [line for line in telling if line in message]
@@ -132,7 +132,7 @@ class BatchTests:
         page, secrets = batch.page("classic"), batch.secrets(self.case.classic_answers)
         for fault in self.case.slips:
             assert fault.says in page, fault.name
-        assert len(secrets) > self.case.hidden_lines, "the check would look for nothing"
+        assert len(secrets) > 40, "the check would look for nothing"
         assert not [line for line in secrets if line in page]
 
     def test_student_version_gives_nothing_away(self, batch: Batch) -> None:

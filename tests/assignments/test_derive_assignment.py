@@ -39,7 +39,6 @@ DERIVE = Case(
     secret_words=("add.at", "swapaxes"),
     never_alone={"test-1a", "test-1b", "test-1c", "test-2b", "test-2c", "test-3c"},
     told=("p - y", "p − y", "/ n", "1/n", "np.add.at", "-= 1", "g.mean", "max(axis", "swapaxes", "transpose"),
-    right_shifts=8,
     fault_shifts=3,
     neighbours=3,
 )

@@ -37,7 +37,6 @@ FAST = Case(
     imports={"contextlib", "copy", "math", "time", "torch"},
     secret_words=("right_plan", "right_sparse_loss", "allowed_area"),
     never_alone={"test-3a", "test-4c", "test-4d"},
-    hidden_lines=30,
 )
 
 

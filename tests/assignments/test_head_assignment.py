@@ -44,6 +44,7 @@ HEAD = Case(
     imports={"copy", "math", "torch"},
     secret_words=("Lagrange", "def by_definition", "def plain_loss"),
     never_alone={"test-5a"},
+    message_length=60,
 )
 
 

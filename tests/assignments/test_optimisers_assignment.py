@@ -45,7 +45,7 @@ OPTIMISERS = Case(
     never_alone={"test-2a", "test-2b", "test-2c", "test-3a"},
     costs_also={"ex2": {"test-3b"}},  # the reference AdamW calls adam_step
     open_tests={"test-1b", "test-2e"},
-    right_shifts=4,
+    message_length=60,
 )
 
 
