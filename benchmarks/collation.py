@@ -25,7 +25,7 @@ import torch
 from transformers import DataCollatorForLanguageModeling
 from transformers.utils import logging
 
-from course_lib.collation import collate, pad_rows
+from course_lib.batches import collate, pad_rows
 from course_lib.data import load_corpus
 from course_lib.masking import MaskPolicy, mask_tokens
 from course_lib.measuring import choose_clock, matrix_peak, speedup, spread, take_turns, write_record

@@ -32,15 +32,15 @@ import torch
 from torch import nn
 
 from course_lib import hardware
-from course_lib.baselines import bag_of_words, majority
 from course_lib.data import Task, load_task
 from course_lib.encoder import Encoder, EncoderConfig
-from course_lib.finetuning import build_model, draw, feature_store, finetune
-from course_lib.finetuning_config import FineTuneConfig
-from course_lib.frozen_features import FeatureStore
+from course_lib.finetuning import FineTuneConfig, finetune
+from course_lib.finetuning.baselines import bag_of_words, majority
+from course_lib.finetuning.frozen_features import FeatureStore
+from course_lib.finetuning.prediction import judge
+from course_lib.finetuning.tuning import build_model, draw, feature_store
 from course_lib.peft import LoRAConfig, attach
-from course_lib.prediction import judge
-from course_lib.pretrained import load_pretrained
+from course_lib.shipped import load_pretrained
 from course_lib.tokenization import Tokenizer
 
 RESULT = Path(__file__).parent / "results" / "finetuning.json"

@@ -30,15 +30,13 @@ import torch.nn.functional as F
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from course_lib import hardware
-from course_lib.data import load_corpus, load_task
-from course_lib.data.records import Example
+from course_lib.data import Example, load_corpus, load_task
 from course_lib.encoder import Encoder
-from course_lib.evaluation import autocast
-from course_lib.finetuning import FineTuneConfig, finetune
-from course_lib.pretrained import load_pretrained
-from course_lib.task_encoding import encode_examples
-from course_lib.task_heads import pool
-from course_lib.task_stream import sorted_batches
+from course_lib.finetuning import FineTuneConfig, encode_examples, finetune
+from course_lib.finetuning.heads import pool
+from course_lib.finetuning.stream import sorted_batches
+from course_lib.hardware import autocast
+from course_lib.shipped import load_pretrained
 
 RATES = (3e-5, 1e-4, 3e-4, 1e-3, 3e-3)
 CONFIG = FineTuneConfig(epochs=1, batch_size=16, max_len=32, n_labels=640)

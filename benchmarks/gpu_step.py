@@ -6,13 +6,13 @@ log lines; "ours, lean top" also computes the output layer and feed-forward of t
 only. Theirs has its best settings on the same real texts: padded to the longest of a batch, SDPA, bf16, fused AdamW,
 ``torch.compile`` with dynamic shapes. 12 x 768, vocabulary 30 522. On all sides the batches lie ready on the GPU, so no
 side waits for data. Speed counts tokens of text; the share of the peak counts useful operations
-(``costs.training_flops``), the same number for both of ours.
+(``encoder.costs.training_flops``), the same number for both of ours.
 
     python benchmarks/gpu_step.py --width 128    # or 512; --t4: fp16, half the rows, for 16 GB without bf16
     python benchmarks/gpu_step.py --quick        # tiny, also without a GPU: shows that all of it runs; written nowhere
 
-NOT YET RUN on a GPU: no record lies in benchmarks/results. The parts are tested on a CPU (tests/test_varlen.py,
-tests/test_constant_masking.py): equal to the masked attention, one graph, no recompilation.
+NOT YET RUN on a GPU: no record lies in benchmarks/results. The parts are tested on a CPU (tests/encoder/test_variable_length.py,
+tests/masking/test_constant.py): equal to the masked attention, one graph, no recompilation.
 """
 
 from __future__ import annotations
@@ -27,19 +27,18 @@ from pathlib import Path
 
 import torch
 
-from course_lib.collation import collate
-from course_lib.convert import mlm_to_transformers
-from course_lib.costs import training_flops
+from course_lib.batch import Batch
+from course_lib.batches import MLMStream, collate
 from course_lib.data import load_corpus
-from course_lib.evaluation import autocast
-from course_lib.heads import MaskedLanguageModel
+from course_lib.encoder import MaskedLanguageModel
+from course_lib.encoder.convert import mlm_to_transformers
+from course_lib.encoder.costs import training_flops
+from course_lib.hardware import autocast
 from course_lib.masking import MaskPolicy
 from course_lib.measuring import matrix_peak, speedup, spread, take_turns, write_record
 from course_lib.objectives import MaskedLM
-from course_lib.optim import adamw
+from course_lib.optimisation import adamw
 from course_lib.pretraining import Prepared, PretrainConfig, prepare
-from course_lib.streaming import MLMStream
-from course_lib.types import Batch
 
 RATE = 0.3
 

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import torch
 
-from course_lib.checkpoint import save_checkpoint
-from course_lib.checkpoint_writer import CheckpointWriter
-from course_lib.evaluation import autocast
+from course_lib.hardware import autocast
 from course_lib.measuring import choose_clock, matrix_peak, speedup, spread, take_turns, write_record
 from course_lib.objectives import MaskedLM
-from course_lib.optim import adamw
+from course_lib.optimisation import adamw
 from course_lib.pretraining import Prepared, PretrainConfig, build_model, prepare
 from course_lib.training import TrainConfig, train
+from course_lib.training.checkpoint import save_checkpoint
+from course_lib.training.checkpoint_writer import CheckpointWriter
 
 CONFIG = PretrainConfig(precision="fp32", evaluate_every=None, checkpoint_seconds=None)
 

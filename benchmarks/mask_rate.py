@@ -21,11 +21,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from course_lib import hardware
+from course_lib.batches import MLMStream
 from course_lib.evaluation import evaluate, unigram_nll
 from course_lib.masking import MaskPolicy
 from course_lib.objectives import MaskedLM
 from course_lib.pretraining import Prepared, PretrainConfig, build_model, prepare
-from course_lib.streaming import MLMStream
 from course_lib.training import train
 
 RATES = (0.15, 0.30, 0.40, 0.60)

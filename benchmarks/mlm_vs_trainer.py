@@ -36,11 +36,12 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.utils import logging
 
 from course_lib import hardware
-from course_lib.convert import mlm_to_transformers
+from course_lib.encoder import MaskedLanguageModel
+from course_lib.encoder.convert import mlm_to_transformers
 from course_lib.evaluation import evaluate, unigram_nll
-from course_lib.heads import MaskedLanguageModel
 from course_lib.objectives import MaskedLM
-from course_lib.optim import adamw, linear
+from course_lib.optimisation import adamw
+from course_lib.optimisation.schedules import linear
 from course_lib.pretraining import Prepared, PretrainConfig, build_model, prepare
 from course_lib.training import train
 

@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from course_lib.batches import lay_out, plan_rows
 from course_lib.data import load_corpus
 from course_lib.encoder import Encoder, EncoderConfig
 from course_lib.measuring import Clock, choose_clock, matrix_peak, speedup, spread, take_turns, write_record
-from course_lib.packing_plan import lay_out, plan_rows
 from course_lib.pretraining import PretrainConfig, prepare
 
 WIDTH, ROWS = 512, 16

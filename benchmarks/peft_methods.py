@@ -35,16 +35,14 @@ from torch import nn
 from transformers import BertForSequenceClassification
 
 from course_lib import hardware, peft
-from course_lib.convert import encoder_to_transformers
 from course_lib.data import load_task
-from course_lib.evaluation import autocast
-from course_lib.finetuning import finetune
-from course_lib.finetuning_config import FineTuneConfig
+from course_lib.encoder.convert import encoder_to_transformers
+from course_lib.finetuning import FineTuneConfig, SequenceClassifier, finetune
+from course_lib.hardware import autocast
 from course_lib.measuring import choose_clock, forget_peak, resident_bytes, spread, take_turns
-from course_lib.optim import adamw
+from course_lib.optimisation import adamw
 from course_lib.peft.targets import EVERY_LINEAR, INNER, KEY, OUTPUT, QUERY, VALUE
-from course_lib.pretrained import load_pretrained
-from course_lib.task_heads import SequenceClassifier
+from course_lib.shipped import load_pretrained
 
 RESULTS = Path(__file__).parent / "results"
 TASKS = {"sentiment": ("film-reviews", 64), "topics": ("cloud-topics", 48)}

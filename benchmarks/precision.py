@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from course_lib.costs import training_flops
+from course_lib.encoder.costs import training_flops
 from course_lib.evaluation import evaluate
 from course_lib.measuring import choose_clock, matrix_peak, speedup, spread, write_record
 from course_lib.objectives import MaskedLM

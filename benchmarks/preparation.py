@@ -22,11 +22,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from course_lib.batches import MLMStream, encode_corpus
 from course_lib.data import load_corpus
 from course_lib.measuring import matrix_peak, resident_bytes, speedup, spread, take_turns, write_record
-from course_lib.packing import encode_corpus
 from course_lib.pretraining import PretrainConfig, prepare
-from course_lib.streaming import MLMStream
 
 
 def synthetic(megabytes: int, seed: int = 0) -> Iterator[str]:

@@ -12,7 +12,7 @@ Whoever sets that has most of the gain already, and what is left is the measure 
     python benchmarks/step.py                 # --quick: a small one, written nowhere; --wall: wall clock, all cores
     python benchmarks/step.py --only modern   # this part; the others stay as they are recorded
 
-``share_of_peak`` counts useful operations only (``costs.training_flops``, the head at masked positions), for both sides.
+``share_of_peak`` counts useful operations only (``encoder.costs.training_flops``, the head at masked positions), for both sides.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from torch.utils.data import DataLoader
 from transformers import ModernBertForMaskedLM, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
 from transformers.utils import logging
 
-from course_lib.convert import mlm_to_transformers
-from course_lib.costs import training_flops
-from course_lib.encoder import EncoderConfig
-from course_lib.evaluation import autocast
-from course_lib.heads import MaskedLanguageModel
+from course_lib.batch import Batch
+from course_lib.encoder import EncoderConfig, MaskedLanguageModel
+from course_lib.encoder.convert import mlm_to_transformers
+from course_lib.encoder.costs import training_flops
+from course_lib.hardware import autocast
 from course_lib.masking import MaskPolicy, mask_tokens
 from course_lib.measuring import (
     choose_clock,
@@ -47,9 +47,8 @@ from course_lib.measuring import (
     write_record,
 )
 from course_lib.objectives import MaskedLM
-from course_lib.optim import adamw
+from course_lib.optimisation import adamw
 from course_lib.training import TrainConfig, train
-from course_lib.types import Batch
 
 ROWS, WIDTH, STEPS = 32, 128, 3
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}

@@ -2,7 +2,7 @@
 
 Salazar et al. 2020 (arXiv:1910.14659) rank sentences by the sum of the log-probabilities of their tokens, each masked
 alone. Here small models are trained for several numbers of steps, and asked which of two sentences a person wrote:
-the original, or the one with two neighbouring words exchanged (``course_lib.word_order``). Beside them stand an
+the original, or the one with two neighbouring words exchanged (``course_lib.evaluation.word_order``). Beside them stand an
 untrained network and a tuned bigram. No clock is used, so a busy machine changes nothing but the waiting time.
 
     python benchmarks/word_order.py            # writes benchmarks/results/word_order.json, about ten minutes
@@ -22,13 +22,13 @@ import torch
 
 from course_lib import hardware
 from course_lib.data import load_corpus
-from course_lib.evaluation import evaluate
-from course_lib.ngrams import fit_ngrams, tune_ngrams
+from course_lib.evaluation import evaluate, fit_ngrams
+from course_lib.evaluation.likelihood import pseudo_log_likelihoods
+from course_lib.evaluation.ngrams import tune_ngrams
+from course_lib.evaluation.word_order import Pair, swapped_pairs
 from course_lib.objectives import MaskedLM
 from course_lib.pretraining import Prepared, PretrainConfig, build_model, prepare
-from course_lib.scoring import pseudo_log_likelihoods
 from course_lib.training import train
-from course_lib.word_order import Pair, swapped_pairs
 
 CONFIG = PretrainConfig(
     seconds=None,

@@ -9,13 +9,14 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from . import data
-from .checkpoint import load_model
-from .distributed import join
-from .evaluation import evaluate
-from .masking import MaskPolicy
-from .objectives import MaskedLM
-from .pretraining import PretrainConfig, fill_mask, prepare, pretrain
+from course_lib import data
+from course_lib.distributed import join
+from course_lib.evaluation import evaluate
+from course_lib.generation import fill_mask
+from course_lib.masking import MaskPolicy
+from course_lib.objectives import MaskedLM
+from course_lib.pretraining import PretrainConfig, prepare, pretrain
+from course_lib.training import load_model
 
 
 def _parser() -> argparse.ArgumentParser:

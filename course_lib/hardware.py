@@ -8,6 +8,7 @@ True
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import platform
@@ -17,6 +18,18 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
+    """Matrix products in ``precision`` ("fp32", "bf16", "fp16"). Raises ValueError for another name."""
+    if precision == "fp32":
+        return contextlib.nullcontext()
+    if precision not in _DTYPES:
+        raise ValueError(f"precision must be 'auto', 'fp32', 'bf16' or 'fp16', got {precision!r}")
+    return torch.autocast(device.type, _DTYPES[precision])
+
 
 T = TypeVar("T")
 _PACKAGES = ("course-lib", "torch", "transformers", "tokenizers", "numpy")

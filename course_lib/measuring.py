@@ -29,7 +29,7 @@ from pathlib import Path
 
 import torch
 
-from . import hardware
+from course_lib import hardware
 
 Clock = Callable[[], float]
 

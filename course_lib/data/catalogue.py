@@ -6,9 +6,9 @@ Cost: a download of 139 MB, half of it pre-trained weights, and about a minute.
 
 from __future__ import annotations
 
-from course_lib.data.archives import ARCHIVES, fetch
-from course_lib.data.corpora import PARTS, load_corpus
-from course_lib.data.tasks import TASKS, load_task
+from .archives import ARCHIVES, fetch
+from .corpora import PARTS, load_corpus
+from .tasks.loading import TASKS, load_task
 
 
 def fetch_all(progress: bool = True) -> None:

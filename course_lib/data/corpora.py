@@ -10,7 +10,7 @@ english        the three together                                          22 MB
 wikitext-103   28 475 articles of Wikipedia; from the Hugging Face hub     540 MB
 =============  ==========================================================  ==========
 
-Repeated passages are dropped, from the held-out splits also those that are mostly in train (:mod:`~.repeats`);
+Repeated passages are dropped, from the held-out splits also those that are mostly in train (:mod:`~course_lib.data.repeats`);
 ``Corpus.describe()`` says how many. Cost: the first call about 15 s after the download, later ones a fraction of a second.
 """
 
@@ -23,11 +23,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from course_lib.data import records, repeats, sources, templates, wikitext
-from course_lib.data.archives import ARCHIVES, cache_dir, exclusively, fetch, partial
-from course_lib.data.errors import unknown
-from course_lib.data.records import SPLITS, Corpus, Document, Link, split_of
-from course_lib.data.repeats import drop_repeats
+from . import records, repeats, sources, templates, wikitext
+from .archives import ARCHIVES, cache_dir, exclusively, fetch, partial
+from .errors import unknown
+from .records import SPLITS, Corpus, Document, Link, split_of
+from .repeats import drop_repeats
 
 PARTS = {  # name -> (archive, function of its folder)
     "wikipedia": ("gensim", sources.wikipedia),
@@ -49,8 +49,8 @@ def load_corpus(name: str, *, cache: Path | None = None, progress: bool = True) 
     """The corpus ``name``, from the cache if it is there, else fetched and built.
 
     name: one of ``CORPORA``; ``"wikitext-103"``, ``"wikitext-2"`` or any ``"owner/name"`` of the Hugging Face hub
-        (needs the ``datasets`` package; see :func:`course_lib.data.load_hub`).
-    cache: folder to use in place of :func:`cache_dir`.
+        (needs the ``datasets`` package; see :func:`course_lib.data.hub.load_hub`).
+    cache: folder to use in place of :func:`~course_lib.data.archives.cache_dir`.
     progress: show bars, and the licence when something is fetched.
 
     Raises UnknownName, FetchError, DamagedArchive, CacheError, MissingExtra: all DataError, each with its remedy.
@@ -61,7 +61,7 @@ def load_corpus(name: str, *, cache: Path | None = None, progress: bool = True) 
         parts = [_part(part, cache or cache_dir(), progress) for part in PARTS]
         splits = {s: tuple(d for part in parts for d in getattr(part, s)) for s in SPLITS}
         return Corpus(name, "; ".join(part.licence for part in parts), **splits)
-    from course_lib.data import hub
+    from . import hub
 
     if name in hub.KNOWN or "/" in name:
         return hub.load_hub(name)

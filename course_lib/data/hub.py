@@ -17,8 +17,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from course_lib.data.errors import FetchError, MissingExtra, unknown
-from course_lib.data.records import SPLITS, Corpus, Document, split_of, text_id
+from .errors import FetchError, MissingExtra, unknown
+from .records import SPLITS, Corpus, Document, split_of, text_id
 
 KNOWN = {
     "wikitext-103": ("Salesforce/wikitext", "wikitext-103-raw-v1"),

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from course_lib.data.errors import FetchError, cache_error
+from .errors import FetchError, cache_error
 
 PLATFORM = (
     "--only-binary=:all:",

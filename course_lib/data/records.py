@@ -99,7 +99,7 @@ def normalise(text: str) -> str:
 class Corpus:
     """Documents in three splits that share none.
 
-    name: as given to :func:`~course_lib.data.load_corpus`.
+    name: as given to :func:`~course_lib.data.corpora.load_corpus`.
     licence: one line, the terms of the texts.
     """
 
@@ -121,7 +121,7 @@ class Corpus:
 
     def documents(self, split: str) -> tuple[Document, ...]:
         """The documents of ``split``. Raises UnknownName for another name than the three."""
-        return _of_split(self, split)
+        return of_split(self, split)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -173,7 +173,7 @@ class Task:
 
     def examples(self, split: str) -> tuple[Example, ...]:
         """The examples of ``split``. Raises UnknownName for another name than the three."""
-        return _of_split(self, split)
+        return of_split(self, split)
 
     def balance(self, split: str = "train") -> dict[str, float]:
         """The share of each class in ``split``; its largest is what always guessing that class scores."""
@@ -194,9 +194,9 @@ class Task:
         return "\n".join([*lines, f"Licence: {self.licence}", *filter(None, [self.notes])])
 
 
-def _of_split(owner: Corpus | Task, split: str) -> tuple:
+def of_split(owner: Corpus | Task, split: str) -> tuple:
     if split not in SPLITS:
-        from course_lib.data.errors import unknown
+        from .errors import unknown
 
         raise unknown("split", split, SPLITS)
     return getattr(owner, split)

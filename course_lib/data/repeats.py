@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from course_lib.data.records import SPLITS, Document, Link, normalise
+from .records import SPLITS, Document, Link, normalise
 
 PASSAGE = 60  # characters; headings and the briefest reviews are shorter and may repeat
 WINDOW = 8  # words

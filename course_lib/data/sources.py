@@ -27,8 +27,8 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from course_lib.data.records import Document, normalise
-from course_lib.data.wikitext import clean, read_dump
+from .records import Document, normalise
+from .wikitext import clean, read_dump
 
 SHORTEST_PASSAGE = 200  # characters of a passage of cloud documentation; shorter ones are mostly boilerplate
 SHORTEST_ARTICLE = 500

@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
-from course_lib.data.records import Link
-from course_lib.data.templates import expand_template, tex
+from .records import Link
+from .templates import expand_template, tex
 
 OPEN, CLOSE = "\ue000", "\ue001"  # around a link's surface; after OPEN, one character numbers the link
 FIRST, LAST = 0xF0000, 0xFFFD  # the numbers: 65 533 characters of the supplementary private use plane

@@ -25,7 +25,7 @@ from torch import nn
 
 from .method import Config, Plan
 from .site import Swap
-from .targets import _named
+from .targets import named_modules
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class BitFitConfig(Config):
     def build(self, model: nn.Module, skip: str | None, generator: torch.Generator) -> Plan:
         """One swap a bias."""
         swaps, seen = [], set()
-        for name, module in [("", model), *_named(model, skip)]:
+        for name, module in [("", model), *named_modules(model, skip)]:
             bias = module._parameters.get("bias")
             path = f"{name}.bias".lstrip(".")
             if bias is not None and re.search(self.only, path) and id(bias) not in seen:

@@ -38,7 +38,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from ..dropout import dropout as apply_dropout
+from course_lib.encoder.dropout import dropout as apply_dropout
+
 from .method import Config, Plan, at_least, check_dropout, check_rank
 from .site import Layer, plain
 from .targets import QUERY, VALUE, check_own_forward, find_modules

@@ -1,6 +1,6 @@
 """What every method gives: a configuration that checks itself and knows how to build its layers.
 
->>> from course_lib.peft.lora import LoRAConfig
+>>> from course_lib.peft import LoRAConfig
 >>> LoRAConfig.from_values(LoRAConfig(rank=4).values()).rank
 4
 """

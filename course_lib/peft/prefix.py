@@ -32,7 +32,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ..dropout import attention_with_dropout
+from course_lib.encoder.dropout import attention_with_dropout
+
 from .method import Config, Plan, at_least
 from .site import Layer, plain
 from .targets import ATTENTION, KEY, find_modules

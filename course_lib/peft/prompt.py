@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from .method import Config, Plan, at_least
 from .site import Layer, plain
-from .targets import _named
+from .targets import named_modules
 
 _FILLED = {"segment_ids": 1, "attention_mask": 1, "token_type_ids": 0}
 
@@ -52,8 +52,8 @@ class PromptConfig(Config):
 
     def build(self, model: nn.Module, skip: str | None, generator: torch.Generator) -> Plan:
         """One layer, at the encoder: the smallest module that holds both the token table and the blocks."""
-        tables = [(name, m) for name, m in _named(model, skip) if isinstance(m, nn.Embedding)]
-        blocks = [name for name, m in _named(model, skip) if isinstance(m, nn.ModuleList) and len(m)]
+        tables = [(name, m) for name, m in named_modules(model, skip) if isinstance(m, nn.Embedding)]
+        blocks = [name for name, m in named_modules(model, skip) if isinstance(m, nn.ModuleList) and len(m)]
         if not tables or not blocks:
             raise ValueError(
                 "prompt tuning needs a token table (nn.Embedding) and a list of blocks (nn.ModuleList)"

@@ -45,7 +45,7 @@ def find_modules(
     Raises ValueError for a pattern that is no regular expression, that matches nothing (with near names), or that
     matches modules of other classes only.
     """
-    names = {name: module for name, module in _named(model, skip)}
+    names = {name: module for name, module in named_modules(model, skip)}
     found: set[str] = set()
     for pattern in patterns:
         matches = [name for name in names if _compiled(pattern).search(name)]
@@ -64,7 +64,7 @@ def find_modules(
     return {name: module for name, module in names.items() if name in found}
 
 
-def _named(model: nn.Module, skip: str | None) -> list[tuple[str, nn.Module]]:
+def named_modules(model: nn.Module, skip: str | None) -> list[tuple[str, nn.Module]]:
     """Names and modules of the base, without adapters that are there already and what they hold."""
     inside = re.compile(r"(?:^|\.)adapters(?:\.|$)")
     return [

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 ASSIGNMENTS = HERE.parents[1] / "notebooks" / "assignments"
-for folder in (HERE, ASSIGNMENTS):
+for folder in (HERE, HERE / "answers", HERE / "faults", ASSIGNMENTS):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 pytest.register_assert_rewrite("assignment_tests")  # so that a failing assertion shows its values there too

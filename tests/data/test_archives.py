@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from course_lib.data import CacheError, DamagedArchive, FetchError, UnknownName, archives
-from course_lib.data.archives import ARCHIVES, fetch, is_whole
+from course_lib.data import ARCHIVES, CacheError, DamagedArchive, FetchError, UnknownName, archives, fetch
+from course_lib.data.archives import is_whole
 
 
 def entries(cache: Path) -> list[str]:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from course_lib.data import CacheError, Document, UnknownName, corpora, load_corpus, split_of
+from course_lib.data import CacheError, Document, Link, UnknownName, corpora, load_corpus, split_of
 from course_lib.data.corpora import Parts, build, load_parts, save_parts
-from course_lib.data.records import SPLITS, Link, normalise
+from course_lib.data.records import SPLITS, normalise
 from course_lib.data.repeats import PASSAGE
 
 

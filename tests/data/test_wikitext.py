@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from course_lib.data import FetchError, clean, fetch
-from course_lib.data.wikitext import DEEPEST, PRIVATE, read_dump
+from course_lib.data import FetchError, fetch
+from course_lib.data.wikitext import DEEPEST, PRIVATE, clean, read_dump
 
 
 def prose(markup: str) -> str:

@@ -20,8 +20,8 @@ from adapted_models import (
 )
 from torch import nn
 
+from course_lib.finetuning.heads import LinearHead
 from course_lib.peft import BitFitConfig, LoRAConfig, PrefixConfig, active, attach, handles
-from course_lib.task_heads import LinearHead
 
 every_method = pytest.mark.parametrize("method", METHODS)
 every_model = pytest.mark.parametrize("kind", ["ours", "bert"])

@@ -6,8 +6,7 @@ import torch.nn.functional as F
 from adapted_models import IDS, LABELS, REAL, bert, classifier, logits, loss, ours, shake
 from torch import nn
 
-from course_lib.encoder import Encoder, EncoderConfig
-from course_lib.heads import MaskedLanguageModel
+from course_lib.encoder import Encoder, EncoderConfig, MaskedLanguageModel
 from course_lib.peft import (
     AdaLoRAConfig,
     BitFitConfig,

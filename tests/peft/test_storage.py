@@ -5,8 +5,8 @@ import torch
 from adapted_models import METHODS, classifier, logits, shake
 from safetensors.torch import save_file
 
+from course_lib.finetuning.heads import LinearHead
 from course_lib.peft import AdapterError, BitFitConfig, LoRAConfig, active, attach, handles, load
-from course_lib.task_heads import LinearHead
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -10,8 +10,7 @@ from transformers import (
     ModernBertForMaskedLM,
 )
 
-from course_lib.encoder import Encoder, EncoderConfig
-from course_lib.heads import MaskedLanguageModel
+from course_lib.encoder import Encoder, EncoderConfig, MaskedLanguageModel
 
 V, T = 97, 17
 

@@ -11,8 +11,8 @@ import math
 import pytest
 import torch
 
+from course_lib.batch import IGNORE
 from course_lib.masking import MaskPolicy, mask_tokens
-from course_lib.types import IGNORE
 
 transformers = pytest.importorskip("transformers")
 tokenizers = pytest.importorskip("tokenizers")

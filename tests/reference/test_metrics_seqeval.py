@@ -8,7 +8,8 @@ import pytest
 import torch
 from seqeval import metrics as seqeval
 
-from course_lib.metrics import entity_scores, pieces_of
+from course_lib.evaluation import entity_scores
+from course_lib.evaluation.metrics import pieces_of
 
 TAGS = ("O", "O", "B-x", "I-x", "B-y", "I-y")
 

@@ -5,10 +5,10 @@ import torch
 
 transformers = pytest.importorskip("transformers")
 
-from course_lib.encoder import Encoder
-from course_lib.heads import BinaryClassifier, MaskedLanguageModel
-from course_lib.objectives import CausalLM, NextSentence, ReplacedToken, next_token_batch
-from course_lib.types import IGNORE, Batch
+from course_lib.batch import IGNORE, Batch
+from course_lib.batches import next_token_batch
+from course_lib.encoder import BinaryClassifier, Encoder, MaskedLanguageModel
+from course_lib.objectives import CausalLM, NextSentence, ReplacedToken
 
 SHAPE = dict(vocab_size=60, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
 ids = torch.randint(5, 60, (3, 9), generator=torch.Generator().manual_seed(0))

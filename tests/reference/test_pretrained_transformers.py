@@ -7,7 +7,8 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from course_lib.data import FetchError, UnknownName, load_task
-from course_lib.pretrained import load_pretrained, pretrained_folder
+from course_lib.shipped import load_pretrained
+from course_lib.shipped.minilm import pretrained_folder
 
 
 @pytest.fixture(scope="module")

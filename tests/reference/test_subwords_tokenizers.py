@@ -11,9 +11,9 @@ import pytest
 import tokenizers
 from tokenizers import models, pre_tokenizers, trainers
 
-from course_lib.segmentation import best_segmentation
-from course_lib.subwords import encode_bpe, encode_wordpiece, train_merges
 from course_lib.tokenization import train_tokenizer
+from course_lib.tokenization.merges import encode_bpe, encode_wordpiece, train_merges
+from course_lib.tokenization.unigram import best_segmentation
 
 REAL = [topics[name] for name in sorted(topics)][
     :60

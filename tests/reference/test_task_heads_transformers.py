@@ -14,11 +14,11 @@ from transformers import (
     BertForTokenClassification,
 )
 
-from course_lib.convert import encoder_from_transformers
-from course_lib.task_heads import SequenceClassifier, SpanExtractor, TokenClassifier
-from course_lib.task_objectives import Classification, SpanExtraction, TokenClassification
-from course_lib.transformers_encoder import TransformersEncoder
-from course_lib.types import Batch
+from course_lib.batch import Batch
+from course_lib.encoder import TransformersEncoder
+from course_lib.encoder.convert import encoder_from_transformers
+from course_lib.finetuning import SequenceClassifier, SpanExtractor, TokenClassifier
+from course_lib.finetuning.objectives import Classification, SpanExtraction, TokenClassification
 
 CONFIG = dict(vocab_size=60, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
               attn_implementation="sdpa")  # fmt: skip

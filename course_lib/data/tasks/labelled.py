@@ -1,0 +1,240 @@
+"""Labelled examples that are more than a text with a class: pairs, tagged words, spans that answer a question.
+
+kind    record          what is asked                                   tasks
+======  ==============  ==============================================  =======================
+text    Example         the class of a text                             ``Task``
+pair    PairExample     the class of two texts                          ``Task``
+words   TokenExample    a tag for each word                             ``TokenTask``
+span    SpanExample     where in the text the answer stands             ``SpanTask``
+
+Tags are BIO (Ramshaw and Marcus 1995, https://aclanthology.org/W95-0107, in the form of CoNLL-2003): ``B-x`` on the first
+word of a piece of kind x, ``I-x`` on its other words, ``O`` outside. Without the B, two pieces side by side would be one.
+
+Cost: linear in the text.
+
+>>> example = TokenExample.of_spans("Go to New York now", [(6, 14, "place")], ("O", "B-place", "I-place"), group="g")
+>>> example.word_texts, example.tags
+(['Go', 'to', 'New', 'York', 'now'], (0, 0, 1, 2, 0))
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ..records import SPLITS, of_split
+
+WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)*|[^\w\s]|_")
+CHINESE = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
+Span = tuple[int, int]
+
+
+def word_spans(text: str) -> list[Span]:
+    """(start, stop) of each word of ``text``: a run of letters and digits, a mark, or one Chinese character.
+
+    >>> [("don't, 开灯")[a:b] for a, b in word_spans("don't, 开灯")]
+    ["don't", ',', '开', '灯']
+    """
+    spans = []
+    for match in WORD.finditer(text):
+        start = match.start()
+        for at in range(*match.span()):
+            if CHINESE.match(text[at]):
+                spans += [(start, at)] * (at > start) + [(at, at + 1)]
+                start = at + 1
+        spans += [(start, match.end())] * (match.end() > start)
+    return spans
+
+
+def bio_names(kinds: Iterable[str]) -> tuple[str, ...]:
+    """The tags for these kinds of pieces, ``O`` first.
+
+    >>> bio_names(["area", "name"])
+    ('O', 'B-area', 'I-area', 'B-name', 'I-name')
+    """
+    return ("O", *(f"{prefix}-{kind}" for kind in kinds for prefix in "BI"))
+
+
+def bio_tags(words: Sequence[Span], pieces: Iterable[tuple[int, int, str]]) -> list[str]:
+    """The tag of each word: pieces are (start, stop, kind) in characters; a word that a piece touches is inside.
+
+    Raises ValueError for two pieces that share a word, and for one that touches no word.
+    """
+    tags = ["O"] * len(words)
+    for start, stop, kind in sorted(pieces):
+        touched = [i for i, (a, b) in enumerate(words) if a < stop and b > start]
+        if not touched or any(tags[i] != "O" for i in touched):
+            why = "shares a word with another" if touched else "touches no word"
+            raise ValueError(f"the piece {kind!r} at {start} .. {stop} {why}")
+        for i in touched:
+            tags[i] = f"{'B' if i == touched[0] else 'I'}-{kind}"
+    return tags
+
+
+@dataclass(frozen=True)
+class PairExample:
+    """Two texts with one label. group: what must not be in two splits."""
+
+    first: str
+    second: str
+    label: int
+    group: str
+
+
+@dataclass(frozen=True)
+class TokenExample:
+    """A text cut into words, and a tag for each.
+
+    words: (start, stop) of each word in ``text``, in order.  tags: one a word; they index ``TokenTask.labels``.
+    group: what must not be in two splits.
+
+    Raises ValueError for unequal lengths, or words that overlap, are empty or leave the text.
+    """
+
+    text: str
+    words: tuple[Span, ...]
+    tags: tuple[int, ...]
+    group: str
+
+    def __post_init__(self) -> None:
+        if len(self.words) != len(self.tags):
+            raise ValueError(f"one tag a word: got {len(self.words)} words and {len(self.tags)} tags")
+        before = 0
+        for start, stop in self.words:
+            if not before <= start < stop <= len(self.text):
+                raise ValueError(
+                    f"word ({start}, {stop}) is empty, overlaps another or leaves the text of {len(self.text)} characters"
+                )
+            before = stop
+
+    @property
+    def word_texts(self) -> list[str]:
+        """The words themselves."""
+        return [self.text[start:stop] for start, stop in self.words]
+
+    @classmethod
+    def of_spans(
+        cls,
+        text: str,
+        pieces: Iterable[tuple[int, int, str]],
+        labels: Sequence[str],
+        *,
+        group: str,
+    ) -> TokenExample:
+        """From pieces (start, stop, kind) in characters. Raises ValueError as ``bio_tags`` does."""
+        words = word_spans(text)
+        return cls(text, tuple(words), tuple(map(labels.index, bio_tags(words, pieces))), group)
+
+    @classmethod
+    def of_words(cls, words: Sequence[str], tags: Sequence[int], *, group: str) -> TokenExample:
+        """From words that were cut elsewhere; the text is their join by spaces."""
+        spans, at = [], 0
+        for word in words:
+            spans.append((at, at + len(word)))
+            at += len(word) + 1
+        return cls(" ".join(words), tuple(spans), tuple(tags), group)
+
+
+@dataclass(frozen=True)
+class SpanExample:
+    """A question, a text, and where in it the answer stands: ``text[start:stop]``. group: as everywhere.
+
+    Raises ValueError for a span that is empty or leaves the text.
+    """
+
+    question: str
+    text: str
+    start: int
+    stop: int
+    group: str
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.stop <= len(self.text):
+            raise ValueError(
+                f"the answer {self.start} .. {self.stop} is empty or leaves the text of {len(self.text)} characters"
+            )
+
+    @property
+    def answer(self) -> str:
+        """The words that answer."""
+        return self.text[self.start : self.stop]
+
+
+def _check_groups(task: TokenTask | SpanTask) -> None:
+    groups = [{e.group for e in getattr(task, split)} for split in SPLITS]
+    if sum(map(len, groups)) != len(set.union(*groups)):
+        raise ValueError(f"task {task.name!r} has a group in two splits; split by group")
+
+
+def _describe(task: TokenTask | SpanTask, details) -> str:
+    lines = [task.name]
+    for split in SPLITS:
+        examples = task.examples(split)
+        n_groups = len({e.group for e in examples})
+        lines.append(f"{split:<10}  {len(examples):>6,} examples  {n_groups:>5,} groups  {details(examples)}")
+    return "\n".join([*lines, f"Licence: {task.licence}", *filter(None, [task.notes])])
+
+
+@dataclass(frozen=True)
+class TokenTask:
+    """Tagged words in three splits that share no group.
+
+    labels: the tags, ``O`` first.  notes: how it was made, and its limits.
+    """
+
+    name: str
+    licence: str
+    labels: tuple[str, ...]
+    train: tuple[TokenExample, ...]
+    validation: tuple[TokenExample, ...]
+    test: tuple[TokenExample, ...]
+    notes: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        _check_groups(self)
+        examples = [e for split in SPLITS for e in getattr(self, split)]
+        if wrong := {t for e in examples for t in e.tags} - set(range(len(self.labels))):
+            raise ValueError(f"tags must be 0 .. {len(self.labels) - 1}, got {sorted(wrong)}")
+
+    def examples(self, split: str) -> tuple[TokenExample, ...]:
+        """The examples of ``split``. Raises UnknownName for another name than the three."""
+        return of_split(self, split)
+
+    def describe(self) -> str:
+        """Examples, groups and share of tagged words of each split, the licence, and the notes, as text."""
+
+        def details(examples: Sequence[TokenExample]) -> str:
+            words = [tag for e in examples for tag in e.tags]
+            return f"{len(words):,} words, {sum(t > 0 for t in words) / max(1, len(words)):.1%} tagged"
+
+        return _describe(self, details)
+
+
+@dataclass(frozen=True)
+class SpanTask:
+    """Questions with spans that answer them, in three splits that share no group. notes: as in ``TokenTask``."""
+
+    name: str
+    licence: str
+    train: tuple[SpanExample, ...]
+    validation: tuple[SpanExample, ...]
+    test: tuple[SpanExample, ...]
+    notes: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        _check_groups(self)
+
+    def examples(self, split: str) -> tuple[SpanExample, ...]:
+        """The examples of ``split``. Raises UnknownName for another name than the three."""
+        return of_split(self, split)
+
+    def describe(self) -> str:
+        """Examples, groups and mean lengths of each split, the licence, and the notes, as text."""
+
+        def details(examples: Sequence[SpanExample]) -> str:
+            n = max(1, len(examples))
+            text, answer = sum(len(e.text) for e in examples) / n, sum(e.stop - e.start for e in examples) / n
+            return f"texts of {text:.0f} characters, answers of {answer:.0f}"
+
+        return _describe(self, details)

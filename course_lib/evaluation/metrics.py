@@ -1,0 +1,196 @@
+"""Scores of labelled tasks, each with a bootstrap interval over independent units.
+
+    accuracy      right / all
+    macro_f1      mean over classes of 2 tp / (2 tp + fp + fn)
+    mcc           Matthews' correlation of guess and truth: 0 for any guess that ignores the text
+    entity_f1     2 tp / (2 tp + fp + fn) over pieces; a piece counts only with the right first and last word and kind
+    exact_match   share of spans that are right to the character
+    span_f1       mean overlap of the two spans' words, 2 common / (words here + words there)
+
+Every one of them is a function of a *sum of counts* over examples: right and all; the table of truth against guess; tp, fp
+and fn. So an interval needs no second look at the texts: draw units with repetition, add their counts, compute the score.
+The units are groups (films, templates, articles), because sentences of one group are right or wrong together
+(:mod:`course_lib.evaluation.intervals` says more).
+
+The scores are those of scikit-learn and seqeval (tested against both), out of counts, which also give the interval.
+
+Cost: resamples x units additions of counts.
+
+Sources: Matthews 1975 (doi:10.1016/0005-2795(75)90109-9), Nakayama 2018 (https://github.com/chakki-works/seqeval: CoNLL's
+entity score), Rajpurkar et al. 2016 (arXiv:1606.05250, exact match and F1 of spans; here without their removal of
+articles and marks), Efron 1979 (doi:10.1214/aos/1176344552).
+
+>>> scores = classification_scores([0, 1, 1, 0], [0, 1, 0, 0], generator=torch.Generator().manual_seed(0))
+>>> scores["accuracy"].estimate, sorted(scores)
+(0.75, ['accuracy', 'macro_f1', 'mcc'])
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+import torch
+
+from course_lib.data.tasks.labelled import word_spans
+
+from .intervals import Counts, Interval, interval_of_sums
+
+Span = tuple[int, int]
+
+
+def ratio(sums: Counts) -> Counts:
+    """Column 0 over column 1; 0 where that is 0."""
+    return np.divide(sums[:, 0], sums[:, 1], out=np.zeros(len(sums)), where=sums[:, 1] > 0)
+
+
+def f1_of(sums: Counts) -> Counts:
+    """2 tp / (2 tp + fp + fn) of columns tp, fp, fn; 0 where nothing was there and nothing found."""
+    tp, fp, fn = sums.T
+    return ratio(np.stack([2 * tp, 2 * tp + fp + fn], axis=1))
+
+
+def _tables(sums: Counts) -> Counts:
+    k = round(sums.shape[1] ** 0.5)
+    return sums.reshape(-1, k, k)  # truth x guess
+
+
+def macro_f1_of(sums: Counts) -> Counts:
+    """Mean F1 over the classes that occur, as truth or as guess, from tables of truth against guess, flat (r, k k)."""
+    table = _tables(sums)
+    tp, truth, guess = np.einsum("rkk->rk", table), table.sum(2), table.sum(1)
+    there = truth + guess > 0
+    f1 = np.divide(2 * tp, truth + guess, out=np.zeros_like(tp), where=there)
+    return f1.sum(1) / np.maximum(1, there.sum(1))
+
+
+def mcc_of(sums: Counts) -> Counts:
+    """Matthews' correlation from tables of truth against guess; 0 where one side never varies."""
+    table = _tables(sums)
+    n, truth, guess = table.sum((1, 2)), table.sum(2), table.sum(1)
+    right = np.einsum("rkk->r", table)
+    cross = right * n - (truth * guess).sum(1)
+    spread = np.sqrt((n**2 - (truth**2).sum(1)) * (n**2 - (guess**2).sum(1)))
+    return np.divide(cross, spread, out=np.zeros_like(n), where=spread > 0)
+
+
+def classification_scores(
+    truth: Sequence[int],
+    guess: Sequence[int],
+    groups: Sequence[Hashable] | None = None,
+    *,
+    generator: torch.Generator,
+    **options: float,
+) -> dict[str, Interval]:
+    """Accuracy, macro F1 and Matthews' correlation with their intervals. options: ``level``, ``resamples``.
+
+    Raises ValueError for unequal lengths.
+    """
+    truth, guess = np.asarray(truth), np.asarray(guess)
+    _same_length(truth, guess)
+    k = int(max(truth.max(), guess.max())) + 1
+    table = np.zeros((len(truth), k * k))
+    table[np.arange(len(truth)), truth * k + guess] = 1
+    right = np.stack([truth == guess, np.ones(len(truth))], axis=1)
+    scores = {"accuracy": (ratio, right), "macro_f1": (macro_f1_of, table), "mcc": (mcc_of, table)}
+    return {
+        name: interval_of_sums(score, counts, groups, generator=generator, **options)
+        for name, (score, counts) in scores.items()
+    }
+
+
+def entity_scores(
+    truth: Sequence[Sequence[str]],
+    guess: Sequence[Sequence[str]],
+    groups: Sequence[Hashable] | None = None,
+    *,
+    generator: torch.Generator,
+    **options: float,
+) -> dict[str, Interval]:
+    """Entity F1 (micro, over pieces), and the accuracy of single tags, from BIO tags of each sentence.
+
+    A piece that begins with ``I-`` counts as a piece, as in CoNLL's script. Raises ValueError for unequal lengths.
+    """
+    _same_length(truth, guess)
+    for here, there in zip(truth, guess, strict=True):
+        _same_length(here, there)
+    counts = np.array([entity_counts(*pair) for pair in zip(truth, guess, strict=True)])
+    tags = np.array([(sum(map(str.__eq__, *pair)), len(pair[0])) for pair in zip(truth, guess, strict=True)])
+    options = dict(generator=generator, **options)
+    return {
+        "entity_f1": interval_of_sums(f1_of, counts, groups, **options),
+        "tag_accuracy": interval_of_sums(ratio, tags, groups, **options),
+    }
+
+
+def pieces_of(tags: Sequence[str]) -> list[tuple[str, int, int]]:
+    """(kind, first word, last word) of each piece; an ``I-x`` that goes on nothing begins one, as in CoNLL's script.
+
+    >>> pieces_of(["B-x", "I-x", "B-x", "O", "I-y"])
+    [('x', 0, 1), ('x', 2, 2), ('y', 4, 4)]
+    """
+    found, start, before = [], 0, "O"
+    for i, tag in enumerate([*tags, "O"]):
+        goes_on = tag.startswith("I-") and before[2:] == tag[2:]
+        if before != "O" and not goes_on:
+            found.append((before[2:], start, i - 1))
+        if not goes_on:
+            start = i
+        before = tag
+    return found
+
+
+def entity_counts(truth: Sequence[str], guess: Sequence[str]) -> tuple[int, int, int]:
+    """tp, fp, fn over the pieces of one sentence.
+
+    >>> entity_counts(["B-x", "I-x", "O"], ["B-x", "O", "B-x"])
+    (0, 2, 1)
+    """
+    here, there = set(pieces_of(truth)), set(pieces_of(guess))
+    return len(here & there), len(there - here), len(here - there)
+
+
+def span_scores(
+    texts: Sequence[str],
+    truth: Sequence[Span],
+    guess: Sequence[Span | None],
+    groups: Sequence[Hashable] | None = None,
+    *,
+    generator: torch.Generator,
+    **options: float,
+) -> dict[str, Interval]:
+    """Exact match and mean word F1 of spans (start, stop) of ``texts``; ``None`` is no answer and scores 0."""
+    _same_length(texts, truth)
+    _same_length(texts, guess)
+    ones = np.ones(len(texts))
+    exact = np.array([a == b for a, b in zip(truth, guess, strict=True)])
+    overlap = np.array([word_f1(*triple) for triple in zip(texts, truth, guess, strict=True)])
+    return {
+        name: interval_of_sums(
+            ratio, np.stack([values, ones], axis=1), groups, generator=generator, **options
+        )
+        for name, values in (("span_f1", overlap), ("exact_match", exact))
+    }
+
+
+def word_f1(text: str, truth: Span, guess: Span | None) -> float:
+    """2 common / (words of the one + words of the other), repeated words counted, case ignored.
+
+    >>> word_f1("the old man and the sea", (4, 11), (0, 11))
+    0.8
+    """
+    if guess is None:
+        return 0.0
+    here, there = (Counter(_words(text[start:stop])) for start, stop in (truth, guess))
+    both = sum(here.values()) + sum(there.values())
+    return 2 * sum((here & there).values()) / both if both else 0.0
+
+
+def _words(text: str) -> list[str]:
+    return [text[start:stop].casefold() for start, stop in word_spans(text)]
+
+
+def _same_length(one: Sequence, other: Sequence) -> None:
+    if len(one) != len(other):
+        raise ValueError(f"truth and guess must be equally many, got {len(one)} and {len(other)}")

@@ -1,0 +1,9 @@
+"""Which tokens are hidden and what stands in their place (chapter 04)."""
+
+from .constant import mask_constant
+from .policy import MaskPolicy
+from .replacement import replace_tokens
+from .spans import span_law
+from .tokens import Masked, mask_tokens
+
+__all__ = ["MaskPolicy", "Masked", "mask_constant", "mask_tokens", "replace_tokens", "span_law"]

@@ -1,0 +1,72 @@
+"""What an objective is, and what it returns: a sum in nats with the number of predictions that it sums over.
+
+    mean over all tokens = (sum of the batches' totals) / (sum of their counts)
+
+That is not the mean of the batches' means when batches hold unequal numbers of targets. Everywhere ``labels[i]`` is the
+right answer *for the prediction made at position i*, and -100 where none is made; the model is asked at these positions only.
+
+>>> import torch
+>>> Loss(torch.tensor(6.0), count=3).mean.item()
+2.0
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from course_lib.batch import Batch
+
+
+class Objective(Protocol):
+    """Anything that turns a model and a batch into a ``Loss``; ``train`` and ``evaluate`` take any of them."""
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Loss: ...
+
+
+def targets_of(batch: Batch, remedy: str) -> Int[Tensor, " n"]:
+    if batch.labels is None:
+        raise ValueError(f"the batch has no labels: {remedy}")
+    return batch.labels.flatten().index_select(0, batch.target_positions)
+
+
+def target_logits(model: nn.Module, batch: Batch, **options: bool) -> Float[Tensor, "n ..."]:
+    """The model's answers at the batch's targets alone."""
+    if batch.token_type_ids is not None:
+        options["token_type_ids"] = batch.token_type_ids
+    return model(
+        batch.input_ids,
+        segment_ids=batch.segment_ids,
+        position_ids=batch.position_ids,
+        positions=batch.target_positions,
+        **options,
+    )
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A sum over predicted tokens, and how many there were.
+
+    Kept as a sum so that losses of unequal batches can be added: the mean over all tokens is
+    ``sum of totals / sum of counts``, and not the mean of the batches' means.
+
+    total: summed negative log-likelihood in nats, a scalar that can be differentiated.
+    count: predicted tokens.
+    correct: how many of them had the right token on top, a scalar tensor, or ``None`` if not counted.
+    """
+
+    total: Float[Tensor, ""]
+    count: int
+    correct: Int[Tensor, ""] | None = None
+
+    @property
+    def mean(self) -> Float[Tensor, ""]:
+        """Nats per predicted token. Raises ValueError when nothing was predicted."""
+        if self.count == 0:
+            raise ValueError(
+                "the batch has no predicted token (every label is -100); mask at least one token a row"
+            )
+        return self.total / self.count

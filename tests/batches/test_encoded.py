@@ -1,0 +1,74 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from course_lib.batches import TokenArray, encode_corpus, segments
+from course_lib.batches import encoded as packing
+
+
+def test_the_array_is_the_documents_one_after_the_other(texts, tokenizer, tokens):
+    want = [i for text in texts for i in tokenizer.encode(text).ids]
+    assert tokens.tokens.tolist() == want
+    assert tokens.tokens.dtype == np.uint16 and isinstance(tokens.tokens, np.memmap)
+    assert tokens.n_documents == len(texts) == (np.asarray(tokens.tokens) == tokenizer.cls_id).sum()
+
+
+def test_batches_of_any_size_give_the_same_array(texts, tokenizer, tokens, tmp_path, monkeypatch):
+    monkeypatch.setattr(packing, "_batches", lambda t: ([x] for x in t))
+    one_by_one = encode_corpus(iter(texts), tokenizer, tmp_path / "a", progress=False)
+    assert np.array_equal(one_by_one.tokens, tokens.tokens)
+
+
+def test_encoded_once_and_again_when_text_or_tokenizer_differ(texts, tokenizer, tmp_path):
+    first = encode_corpus(texts, tokenizer, tmp_path / "a", fingerprint="one", progress=False)
+    cached = encode_corpus(iter(()), tokenizer, tmp_path / "a", fingerprint="one", progress=False)
+    assert np.array_equal(first.tokens, cached.tokens)
+    again = encode_corpus(texts[:5], tokenizer, tmp_path / "a", fingerprint="two", progress=False)
+    assert again.n_documents == 5
+
+
+def test_failure_in_the_middle_leaves_the_old_array(texts, tokenizer, tmp_path):
+    encode_corpus(texts, tokenizer, tmp_path / "a", fingerprint="one", progress=False)
+
+    def broken():
+        yield texts[0]
+        raise RuntimeError("the source went away")
+
+    with pytest.raises(RuntimeError, match="went away"):
+        encode_corpus(broken(), tokenizer, tmp_path / "a", fingerprint="two", progress=False)
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+    assert len(TokenArray.open(tmp_path / "a")) == sum(len(tokenizer.encode(t).ids) for t in texts)
+
+
+def test_empty_texts_are_passed_over_and_no_text_is_an_error(tokenizer, tmp_path):
+    array = encode_corpus(["", "ban", "  "], tokenizer, tmp_path / "a", progress=False)
+    assert array.n_documents == 1
+    with pytest.raises(ValueError, match="holds no text"):
+        encode_corpus(["", " "], tokenizer, tmp_path / "b", progress=False)
+    assert not (tmp_path / "b").exists()
+
+
+def test_damage_is_noticed_and_mended(texts, tokenizer, tmp_path):
+    path = tmp_path / "a"
+    whole = encode_corpus(texts, tokenizer, path, fingerprint="one", progress=False)
+    n = len(whole)
+    shutil.copy(path / "tokens.bin", tmp_path / "kept")
+    (path / "tokens.bin").unlink()
+    (path / "tokens.bin").write_bytes((tmp_path / "kept").read_bytes()[:100])
+    with pytest.raises(ValueError, match=f"has 50 tokens, but its info.json says {n}"):
+        TokenArray.open(path)
+    assert len(encode_corpus(texts, tokenizer, path, fingerprint="one", progress=False)) == n
+    (path / "info.json").write_text(json.dumps({"dtype": "uint16"}))
+    with pytest.raises(ValueError, match="delete the folder"):
+        TokenArray.open(path)
+    with pytest.raises(ValueError, match="no usable encoded corpus"):
+        TokenArray.open(tmp_path / "nothing")
+
+
+def test_segments_by_hand():
+    rows = np.array([[7, 3, 2, 8, 3, 2, 9], [2, 7, 7, 7, 7, 7, 3]])
+    segment_ids, position_ids = segments(rows, cls_id=2)
+    assert segment_ids.tolist() == [[1, 1, 2, 2, 2, 3, 3], [1] * 7]
+    assert position_ids.tolist() == [[0, 1, 0, 1, 2, 0, 1], [0, 1, 2, 3, 4, 5, 6]]

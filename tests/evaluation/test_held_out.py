@@ -1,0 +1,71 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from course_lib.batches import fixed_batches
+from course_lib.evaluation import evaluate, perplexity, token_counts, unigram_nll
+from course_lib.evaluation.ngrams import targets
+from course_lib.objectives import MaskedLM
+
+
+@pytest.fixture
+def batches(held_out, tokenizer):
+    return fixed_batches(held_out, tokenizer, seq_len=16, batch_size=5)
+
+
+def test_the_batch_size_does_not_matter(small_model, held_out, tokenizer):
+    model = small_model.double()
+    found = [
+        evaluate(
+            model, MaskedLM(), fixed_batches(held_out, tokenizer, seq_len=16, batch_size=b), precision="fp32"
+        )
+        for b in (1, 7, 50)
+    ]
+    assert len({f.count for f in found}) == len({f.accuracy for f in found}) == 1
+    assert np.ptp([f.nll for f in found]) < 1e-6  # the logits are float32 before the softmax
+
+
+def test_it_is_the_mean_over_tokens_and_not_over_batches(small_model, batches):
+    with torch.no_grad():
+        losses = [MaskedLM()(small_model, b) for b in batches]
+    by_token = sum(float(x.total) for x in losses) / sum(x.count for x in losses)
+    by_batch = np.mean([float(x.mean) for x in losses])
+    got = evaluate(small_model, MaskedLM(), batches, precision="fp32").nll
+    assert got == pytest.approx(by_token, rel=1e-6) and abs(by_token - by_batch) > 1e-4
+
+
+def test_dropout_is_off_and_the_mode_comes_back(small_model, batches):
+    small_model.train()
+    first = evaluate(small_model, MaskedLM(), batches)
+    assert small_model.training and first == evaluate(small_model, MaskedLM(), batches)
+
+
+def test_unigram_equals_the_frequencies(tokens, batches, tokenizer):
+    counts = np.ones(tokenizer.vocab_size)
+    for i in tokens.tokens:
+        counts[i] += i not in tokenizer.special_ids
+    counts[list(tokenizer.special_ids)] = 0
+    p = counts / counts.sum()
+    want = -np.mean([math.log(p[i]) for b in batches for i in b.labels.flatten().tolist() if i >= 0])
+    got = unigram_nll(tokens.tokens, batches, tokenizer.vocab_size, tokenizer.special_ids)
+    assert got == pytest.approx(want, rel=1e-12)
+    assert len(targets(batches)) == sum(b.n_targets for b in batches)
+
+
+def test_counts_read_in_pieces(tokens, tokenizer):
+    counts = token_counts(tokens.tokens, tokenizer.vocab_size)
+    assert counts.sum() == len(tokens) and counts[tokenizer.cls_id] == tokens.n_documents
+    assert token_counts(tokens.tokens, tokenizer.vocab_size, [2])[2] == 0
+
+
+def test_clear_errors(small_model, batches):
+    with pytest.raises(ValueError, match="nothing to evaluate"):
+        evaluate(small_model, MaskedLM(), [])
+    with pytest.raises(ValueError, match="precision must be"):
+        evaluate(small_model, MaskedLM(), batches, precision="int3")
+
+
+def test_perplexity():
+    assert perplexity(math.log(7)) == pytest.approx(7) and perplexity(1e4) == math.inf

@@ -1,0 +1,159 @@
+"""The whole recipe and its command line, on a corpus of a few kilobytes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from pretraining_command import FLAGS, SCRIPT, SMALL
+from small_language import small_language
+
+from course_lib import data
+from course_lib.__main__ import main
+from course_lib.data import Corpus, Document
+from course_lib.generation import fill_mask
+from course_lib.masking import MaskPolicy
+from course_lib.pretraining import PretrainConfig, build_model, prepare, pretrain
+from course_lib.pretraining import recipe as pretraining
+from course_lib.training import load_model
+
+
+@pytest.fixture
+def corpus(monkeypatch, tmp_path):
+    """A corpus in place of the real ones, and a cache of its own."""
+    parts = [
+        [Document.of(t, "test") for t in small_language(n, seed)] for n, seed in ((300, 1), (60, 2), (60, 3))
+    ]
+    small = Corpus("small", "none", *(tuple(p) for p in parts))
+    monkeypatch.setattr(data, "load_corpus", lambda name, **_: small)
+    monkeypatch.setenv("COURSE_LIB_CACHE", str(tmp_path / "cache"))
+    return small
+
+
+def test_result_holds_what_is_promised(corpus, tmp_path):
+    out = tmp_path / "run"
+    result = pretrain(PretrainConfig(**SMALL), out, progress=False)
+    assert json.loads((out / "result.json").read_text()) == json.loads(json.dumps(result))
+    promised = {
+        "unigram_nll",
+        "validation_nll",
+        "tokens_per_second",
+        "steps",
+        "seconds",
+        "parameters",
+        "config",
+        "hardware",
+    }
+    assert promised <= result.keys() and "versions" in result["hardware"]
+    model, tokenizer = load_model(out)
+    assert result["parameters"] == sum(p.numel() for p in model.parameters())
+    assert result["steps"] == 12 and result["config"]["mask"]["rate"] == 0.3
+    assert (out / "metrics.jsonl").exists() and tokenizer.vocab_size <= 90
+
+
+def test_an_untrained_model_starts_near_the_unigram(corpus):
+    """What ``start_from_frequencies`` is for: the first loss is the unigram's and not ln(vocabulary size)."""
+    prepared = prepare(PretrainConfig(**SMALL), progress=False)
+    model = build_model(PretrainConfig(**SMALL), prepared)
+    tokenizer = prepared.tokenizer
+    unigram = pretraining.unigram_nll(
+        prepared.tokens.tokens, prepared.validation, tokenizer.vocab_size, tokenizer.special_ids
+    )
+    found = pretraining.evaluate(model, pretraining.MaskedLM(), prepared.validation)
+    assert abs(found.nll - unigram) < 0.1
+
+
+def test_runs_with_other_seeds_and_policies_are_judged_on_the_same_tokens(corpus):
+    a, b = (prepare(PretrainConfig(**SMALL, seed=s), progress=False) for s in (0, 1))
+    assert all(torch.equal(x.input_ids, y.input_ids) for x, y in zip(a.validation, b.validation, strict=True))
+    assert not torch.equal(a.stream.batch(0).input_ids, b.stream.batch(0).input_ids)
+    more = prepare(PretrainConfig(**SMALL, mask=MaskPolicy(rate=0.6, unit="span")), progress=False)
+    assert all(torch.equal(x.labels, y.labels) for x, y in zip(a.validation, more.validation, strict=True))
+    assert more.stream.batch(0).n_targets > 1.5 * a.stream.batch(0).n_targets
+
+
+def test_a_run_is_never_overwritten_by_accident(corpus, tmp_path):
+    pretrain(PretrainConfig(**SMALL), tmp_path / "run", progress=False)
+    with pytest.raises(ValueError, match="already holds a run.*--resume"):
+        pretrain(PretrainConfig(**SMALL), tmp_path / "run", progress=False)
+    again = pretrain(PretrainConfig(**SMALL), tmp_path / "run", resume=True, progress=False)
+    assert again["steps"] == 12
+
+
+def test_fill_mask(corpus, tmp_path):
+    prepared = prepare(PretrainConfig(**SMALL), progress=False)
+    model = build_model(PretrainConfig(**SMALL), prepared)
+    guesses = fill_mask(model, prepared.tokenizer, "ban [MASK] dort [MASK].", k=3)
+    assert [len(g) for g in guesses] == [3, 3] and all(0 < p.probability < 1 for g in guesses for p in g)
+    assert guesses[0][0].probability >= guesses[0][1].probability
+    with pytest.raises(ValueError, match=r"has no \[MASK\] to fill"):
+        fill_mask(model, prepared.tokenizer, "ban dort")
+    with pytest.raises(ValueError, match="k must lie in"):
+        fill_mask(model, prepared.tokenizer, "ban [MASK]", k=0)
+
+
+def test_command_line_from_training_to_filling(corpus, tmp_path, capsys):
+    out = str(tmp_path / "run")
+    assert main(["pretrain", "--out", out, *FLAGS]) == 0
+    assert '"validation_nll"' in capsys.readouterr().out
+    assert main(["evaluate", out]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    stored = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert shown["validation_nll"] == pytest.approx(stored["validation_nll"], abs=1e-9)
+    assert main(["fill-mask", out, "ban [MASK].", "-k", "2"]) == 0
+    assert capsys.readouterr().out.startswith("[MASK] 1: ")
+
+
+def test_errors_are_one_line(corpus, tmp_path, capsys):
+    assert main(["fill-mask", str(tmp_path / "nothing"), "a [MASK]"]) == 1
+    assert main(["pretrain", "--out", str(tmp_path / "x"), "--lr=-1"]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert (
+        len(lines) == 2
+        and all(line.startswith("error: ") for line in lines)
+        and "lr must be positive" in lines[1]
+    )
+
+
+def test_both_shapes_and_all_units(corpus, tmp_path):
+    for shape, unit in (("bert", "word"), ("modern", "span")):
+        config = PretrainConfig(**SMALL | {"steps": 2}, shape=shape, mask=MaskPolicy(unit=unit))
+        assert pretrain(config, tmp_path / shape, progress=False)["steps"] == 2
+    with pytest.raises(ValueError, match="shape must be"):
+        PretrainConfig(shape="round")
+
+
+def test_the_command_survives_sigkill(tmp_path):
+    """``pretrain`` killed from outside, at a moment nobody chose, then ``--resume``: the same model, bit for bit."""
+    flags = [f for f in FLAGS if "steps" not in f and "every" not in f]
+    flags += ["--steps=60", "--checkpoint-every=7", "--evaluate-every=30"]
+    environment = {**os.environ, "COURSE_LIB_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+
+    def start(out, *more):
+        command = [
+            sys.executable,
+            "-c",
+            SCRIPT,
+            str(Path(__file__).parents[1] / "shared"),
+            "pretrain",
+            f"--out={tmp_path / out}",
+            *flags,
+            *more,
+        ]
+        return subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    assert start("whole").wait() == 0
+    process = start("killed")
+    while not list((tmp_path / "killed").glob("step-*")):
+        assert process.poll() is None, "ended before its first checkpoint"
+    process.kill()
+    assert process.wait() == -signal.SIGKILL and not (tmp_path / "killed" / "result.json").exists()
+    assert start("killed", "--resume").wait() == 0
+    (one, _), (two, _) = load_model(tmp_path / "whole"), load_model(tmp_path / "killed")
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True))

@@ -1,0 +1,141 @@
+import json
+import os
+
+import pytest
+import torch
+
+from course_lib.optimisation import adamw
+from course_lib.tokenization import train_tokenizer
+from course_lib.training import (
+    CheckpointError,
+    checkpoint,
+    latest_checkpoint,
+    load_model,
+    save_model,
+)
+from course_lib.training.checkpoint import (
+    checkpoints,
+    load_checkpoint,
+    optimizer_tensors,
+    restore_optimizer,
+    save_checkpoint,
+)
+
+TENSORS = {
+    "a": torch.arange(6.0).view(2, 3),
+    "b": torch.tensor(3, dtype=torch.int64),
+    "c": torch.ones(4, dtype=torch.bfloat16),
+}
+
+
+def test_round_trip_keeps_bits_and_types(tmp_path):
+    odd = {"x": TENSORS["a"].t(), "nan": torch.tensor([float("nan"), -0.0])}
+    tensors, info = load_checkpoint(save_checkpoint(tmp_path, 7, TENSORS | odd, {"lr": 0.1 + 0.2}))
+    for name, want in (TENSORS | odd).items():
+        got = tensors[name]
+        assert got.dtype == want.dtype and got.shape == want.shape
+        assert torch.equal(*(x.contiguous().reshape(-1).view(torch.uint8) for x in (got, want)))
+    assert info["lr"] == 0.1 + 0.2 and info["step"] == 7
+
+
+def test_only_the_newest_are_kept(tmp_path):
+    for step in (1, 2, 10, 100_000_000):
+        save_checkpoint(tmp_path, step, TENSORS, {}, keep=2)
+    assert [p.name for p in checkpoints(tmp_path)] == ["step-00000010", "step-100000000"]
+    assert latest_checkpoint(tmp_path).name == "step-100000000"
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "no json", "no tensors", "old format"])
+def test_a_damaged_checkpoint_is_passed_over(tmp_path, damage):
+    good, bad = (save_checkpoint(tmp_path, step, TENSORS, {}) for step in (1, 2))
+    file = bad / "state.safetensors"
+    content = bytearray(file.read_bytes())
+    if damage == "cut":
+        file.write_bytes(content[:-5])
+    elif damage == "flip":
+        content[-1] ^= 1
+        file.write_bytes(content)
+    elif damage == "no json":
+        (bad / "state.json").write_text("{")
+    elif damage == "no tensors":
+        file.unlink()
+    else:
+        (bad / "state.json").write_text(json.dumps({"format": 99}))
+    with pytest.raises(CheckpointError, match="step-00000002"):
+        load_checkpoint(bad)
+    with pytest.warns(UserWarning, match="passing over"):
+        assert latest_checkpoint(tmp_path) == good
+
+
+def test_none_to_resume_from(tmp_path):
+    with pytest.raises(CheckpointError, match="no checkpoint to resume from"):
+        latest_checkpoint(tmp_path)
+
+
+def test_a_full_disk_leaves_the_earlier_checkpoint(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path, 1, TENSORS, {})
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(CheckpointError, match="No space left.*Free some space"):
+        save_checkpoint(tmp_path, 2, TENSORS, {})
+    assert [p.name for p in tmp_path.iterdir()] == ["step-00000001"]
+
+
+def test_who_may_read_new_files_may_read_the_weights(tmp_path):
+    """safetensors writes files that only their owner may read; a server runs under another name."""
+    (tmp_path / "new").touch()
+    save_checkpoint(tmp_path, 1, TENSORS, {})
+    modes = {p.name: p.stat().st_mode for p in (*(tmp_path / "step-00000001").iterdir(), tmp_path / "new")}
+    assert len(set(modes.values())) == 1, modes
+
+
+def test_what_a_killed_process_left_is_swept(tmp_path):
+    (tmp_path / ".writing-step-00000003-1").mkdir()
+    save_checkpoint(tmp_path, 4, TENSORS, {})
+    assert [p.name for p in tmp_path.iterdir()] == ["step-00000004"]
+
+
+def test_names_appear_only_when_all_bytes_are_there(tmp_path, monkeypatch):
+    """At the moment of the rename the folder is whole and synced; before it the final name does not exist."""
+    synced, real = [], os.replace
+
+    def watch(source, target):
+        assert not os.path.exists(target)
+        assert {p.name for p in source.iterdir()} <= {p.name for p in synced}
+        load_checkpoint(source)
+        real(source, target)
+
+    monkeypatch.setattr(checkpoint, "_sync", synced.append)
+    monkeypatch.setattr(os, "replace", watch)
+    save_checkpoint(tmp_path, 1, TENSORS, {})
+
+
+def test_model_and_tokenizer_travel_together(small_model, tokenizer, tmp_path):
+    save_model(tmp_path, small_model, tokenizer)
+    model, same = load_model(tmp_path)
+    assert (
+        same.fingerprint == tokenizer.fingerprint
+        and not model.training
+        and model.config == small_model.config
+    )
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), small_model.parameters(), strict=True))
+    train_tokenizer(["another text entirely"], vocab_size=40).save(tmp_path / "tokenizer")
+    with pytest.raises(CheckpointError, match="not the tokenizer"):
+        load_model(tmp_path)
+    with pytest.raises(CheckpointError, match="not a whole checkpoint"):
+        load_model(tmp_path / "nothing")
+
+
+def test_optimizer_state_round_trip(small_model):
+    optimizer = adamw(small_model, lr=0.1, weight_decay=0.1)
+    sum(p.pow(2).sum() for p in small_model.parameters()).backward()
+    optimizer.step()
+    tensors, info = optimizer_tensors(optimizer)
+    other = adamw(small_model, lr=0.5, weight_decay=0.0)
+    restore_optimizer(other, tensors, json.loads(json.dumps(info)))
+    again, _ = optimizer_tensors(other)
+    assert again.keys() == tensors.keys() and all(torch.equal(again[k], tensors[k]) for k in tensors)
+    assert other.param_groups[0]["lr"] == 0.1
