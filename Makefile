@@ -9,7 +9,7 @@ export TOKENIZERS_PARALLELISM ?= true
 NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*.ipynb))
 SOURCES := _config.yml _toc.yml $(NOTEBOOKS) $(shell find book course_lib -type f -not -path '*/__pycache__/*' -not -path 'book/_api/*')
 
-.PHONY: help book test unit notebooks-test notebooks lab serve assignments bench lint repository clean
+.PHONY: help book test unit notebooks-test notebooks lab serve assignments bench map lint repository clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -67,10 +67,14 @@ endif
 bench: .venv/ready ## time everything again, beside the records (75 minutes); EXPERIMENTS=1: what is not timed; RECORD=1 keeps it
 	$(PY) benchmarks/run_all.py $(BENCH) $(if $(EXPERIMENTS),--experiments) $(if $(RECORD),--record)
 
-lint: .venv/ready ## ruff, its formatter, and the notebooks' hygiene
+map: .venv/ready ## write the README's file tree, book/api.md and book/papers.md out of the docstrings
+	$(PY) book/tools/map.py
+
+lint: .venv/ready ## ruff, its formatter, the notebooks' hygiene, and whether the map is current
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	$(PY) book/tools/notebooks.py check
+	$(PY) book/tools/map.py --check
 
 repository: ## URL=https://github.com/me/course writes the address everywhere; URL= takes it out
 	$(PYTHON) book/tools/repository.py "$(URL)"

@@ -1,17 +1,19 @@
-"""What this course claims about its speed, one line a claim: where the number stands in a record, and what was aimed at.
+"""What this course claims about its speed: where each number is recorded, and what was aimed at.
 
     python benchmarks/claims.py                  # the table, from benchmarks/results
     python benchmarks/claims.py FOLDER           # beside it, what another run wrote into FOLDER
 
-Two runs *agree* on a number if the ranges of their repeats overlap, or their medians differ by at most a tenth (a fifth,
-where a run gives one value and no range). On another kind of machine they need not: more cores, another cache or slower
-bfloat16 change most of these ratios.
+Two runs *agree* on a number if the ranges of their repeats overlap, or their medians differ by at
+most a tenth (a fifth, where a run gives one value and no range). On another kind of machine they
+need not: more cores, another cache or slower bfloat16 change most of these ratios.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
+import operator
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +25,13 @@ Range = tuple[float, float, float]  # least, median, greatest
 
 @dataclass(frozen=True)
 class Claim:
-    """what: in words. record: the file's name. of: finds the number, or its spread, in the record. aim: ">=" or "<=" a number."""
+    """One claim.
+
+    what: in words.
+    record: the file's name.
+    of: finds the number, or its spread, in the record.
+    aim: ">=" or "<=" a number.
+    """
 
     what: str
     record: str
@@ -31,7 +39,10 @@ class Claim:
     aim: str
 
     def range(self, folder: Path) -> Range | None:
-        """Least, median and greatest value in that folder's record; None where there is no record, or an older one without it."""
+        """Least, median and greatest value in that folder's record.
+
+        None where there is no record, or an older one without it.
+        """
         path = folder / f"{self.record}.json"
         if not path.exists():
             return None
@@ -39,7 +50,9 @@ class Claim:
             found = self.of(json.loads(path.read_text("utf-8")))
         except (KeyError, IndexError, StopIteration):
             return None
-        return (found["min"], found["median"], found["max"]) if isinstance(found, dict) else (found,) * 3
+        if isinstance(found, dict):
+            return found["min"], found["median"], found["max"]
+        return found, found, found
 
     def met(self, value: Range) -> bool:
         """Whether the median reaches the aim."""
@@ -48,7 +61,7 @@ class Claim:
 
 
 def agree(one: Range, other: Range) -> bool:
-    """Whether two runs tell the same: their ranges overlap, or their medians are near (see the top of the file)."""
+    """Whether two runs tell the same: ranges overlap, or medians are near (see the file's top)."""
     overlap = one[0] <= other[2] and other[0] <= one[2]
     near = 0.2 if one[0] == one[2] and other[0] == other[2] else 0.1
     return overlap or abs(one[1] - other[1]) <= near * max(abs(one[1]), abs(other[1]))
@@ -62,20 +75,37 @@ def case(vocab_size: int, precision: str) -> Callable[[dict], dict]:
 
 
 def modern(precision: str) -> Claim:
-    """The step beside Trainer with a model that leaves out unasked logits as well; the measure of what is left."""
-    return Claim(
-        f"the same, ModernBERT with a sparse head, {precision}", "step",
-        lambda r: next(c for c in r["modern"] if c["precision"] == precision)["speedup_lean_top"]["Trainer"], ">= 1",
-    )  # fmt: skip
+    """The step beside Trainer with a model that leaves out unasked logits too: what is left."""
+
+    def found(record: dict) -> dict:
+        case = next(c for c in record["modern"] if c["precision"] == precision)
+        return case["speedup_lean_top"]["Trainer"]
+
+    return Claim(f"the same, ModernBERT with a sparse head, {precision}", "step", found, ">= 1")
+
+
+def at(*path: str | int) -> Callable[[dict], float | dict]:
+    """Finds what lies at ``path`` in a record."""
+    return lambda record: functools.reduce(operator.getitem, path, record)
 
 
 def ratio(name: str) -> Callable[[dict], dict]:
     """Finds a ratio of ``collation.json``."""
-    return lambda r: r["ratios"][name]
+    return at("ratios", name)
+
+
+def lora(than: str) -> Callable[[dict], dict]:
+    """Finds in ``peft_costs.json`` how many times as fast LoRA's step is."""
+    return at("rows", "LoRA", f"faster_than_{than}")
+
+
+def gigabytes(record: dict) -> float:
+    """The most memory that streaming held, in ``preparation.json``."""
+    return record["large"]["resident_bytes"]["streamed"] / 1e9
 
 
 def ahead(record: dict) -> dict:
-    """By how much our held-out loss is below Trainer's, seed by seed, in ``mlm_vs_trainer.json``."""
+    """By how much our held-out loss is below Trainer's, seed by seed (``mlm_vs_trainer.json``)."""
     by = {
         name: {r["seed"]: r["validation_nll"] for r in record["runs"] if r["name"] == name}
         for name in record["summary"]
@@ -87,10 +117,9 @@ def ahead(record: dict) -> dict:
 def step(what: str, vocab_size: int, precision: str, aim: str) -> Claim:
     """The step beside Trainer's."""
     found = case(vocab_size, precision)
-    return Claim(
-        f"step over Trainer, {vocab_size:,} tokens, {precision}{', lean' if what != 'speedup' else ''}",
-        "step", lambda r: found(r)[what]["Trainer"], aim,
-    )  # fmt: skip
+    lean = ", lean" if what != "speedup" else ""
+    name = f"step over Trainer, {vocab_size:,} tokens, {precision}{lean}"
+    return Claim(name, "step", lambda r: found(r)[what]["Trainer"], aim)
 
 
 CLAIMS = [
@@ -99,26 +128,35 @@ CLAIMS = [
     Claim("cost of masking words to tokens", "collation", ratio("cost of word to token"), "<= 1.5"),
     Claim("cost of masking spans to tokens", "collation", ratio("cost of span to token"), "<= 1.5"),
     Claim("whole words over the library's", "collation", ratio("whole words"), ">= 30"),
-    Claim("seconds of a packing plan of a million", "packing", lambda r: r["plan"]["seconds"], "<= 0.2"),
-    Claim("packed over padded, documents", "packing", lambda r: r["documents"]["speedup"], ">= 1.8"),
-    Claim("packed over padded, paragraphs", "packing", lambda r: r["paragraphs"]["speedup"], ">= 1.8"),
-    *(step(what, v, p, f">= {aim}") for v, aim in ((30_522, 3.5), (8192, 1.6)) for p in ("fp32", "bf16")
-      for what in ("speedup", "speedup_lean_top")),
-    modern("fp32"), modern("bf16"),
-    Claim("peak memory over BertForMaskedLM's, 30,522", "step", lambda r: r["memory"][0]["ratio"], "<= 0.5"),
-    Claim("bf16 over fp32", "precision", lambda r: r["speedup"], ">= 1.4"),
-    Claim("held-out loss, bf16 minus fp32 (nats)", "precision", lambda r: r["nll_difference"], "<= 0.02"),
-    Claim("overhead of the loop (share)", "loop", lambda r: r["overhead"]["share"], "<= 0.01"),
-    Claim("seconds to seek step 100,000", "loop", lambda r: r["seek"]["step 100000"], "<= 0.1"),
-    Claim("times as soon as Trainer's ten minutes", "time_to_quality", lambda r: r["times_faster"], ">= 8"),
+    Claim("seconds of a packing plan of a million", "packing", at("plan", "seconds"), "<= 0.2"),
+    Claim("packed over padded, documents", "packing", at("documents", "speedup"), ">= 1.8"),
+    Claim("packed over padded, paragraphs", "packing", at("paragraphs", "speedup"), ">= 1.8"),
+    *(
+        step(what, v, p, f">= {aim}")
+        for v, aim in ((30_522, 3.5), (8192, 1.6))
+        for p in ("fp32", "bf16")
+        for what in ("speedup", "speedup_lean_top")
+    ),
+    modern("fp32"),
+    modern("bf16"),
+    Claim("peak memory over BertForMaskedLM's, 30,522", "step", at("memory", 0, "ratio"), "<= 0.5"),
+    Claim("bf16 over fp32", "precision", at("speedup"), ">= 1.4"),
+    Claim("held-out loss, bf16 minus fp32 (nats)", "precision", at("nll_difference"), "<= 0.02"),
+    Claim("overhead of the loop (share)", "loop", at("overhead", "share"), "<= 0.01"),
+    Claim("seconds to seek step 100,000", "loop", at("seek", "step 100000"), "<= 0.1"),
+    Claim("times as soon as Trainer's ten minutes", "time_to_quality", at("times_faster"), ">= 8"),
     Claim("held-out loss below Trainer's after 90 s (nats)", "mlm_vs_trainer", ahead, ">= 0"),
-    Claim("encoding, all cores over one", "preparation", lambda r: r["cores"]["speedup"], ">= 1"),
-    Claim("a gigabyte of text: most memory (GB)", "preparation", lambda r: r["large"]["resident_bytes"]["streamed"] / 1e9, "<= 1"),
-    Claim("Muon minus AdamW at equal time (nats)", "muon_time", lambda r: r["nll_difference"], "<= 0.05"),
-    Claim("LoRA's step over full fine-tuning's", "peft_costs", lambda r: r["rows"]["LoRA"]["faster_than_full"], ">= 1.45"),
-    Claim("LoRA over peft on transformers' BERT", "peft_costs",
-          lambda r: r["rows"]["LoRA"]["faster_than_peft_on_transformers"], ">= 1.05"),
-]  # fmt: skip
+    Claim("encoding, all cores over one", "preparation", at("cores", "speedup"), ">= 1"),
+    Claim("a gigabyte of text: most memory (GB)", "preparation", gigabytes, "<= 1"),
+    Claim("Muon minus AdamW at equal time (nats)", "muon_time", at("nll_difference"), "<= 0.05"),
+    Claim("LoRA's step over full fine-tuning's", "peft_costs", lora("full"), ">= 1.45"),
+    Claim(
+        "LoRA over peft on transformers' BERT",
+        "peft_costs",
+        lora("peft_on_transformers"),
+        ">= 1.05",
+    ),
+]
 
 
 def show(value: Range | None) -> str:
@@ -130,7 +168,10 @@ def show(value: Range | None) -> str:
 
 
 def table(again: Path | None = None, recorded: Path = RESULTS) -> list[str]:
-    """A line for each claim: its aim, what is recorded, and, with a second folder, what that holds and whether both agree."""
+    """A line for each claim: its aim and what is recorded.
+
+    With a second folder also what that holds, and whether both agree.
+    """
     lines = [f"{'':48s} {'aim':8s} {'recorded':26s}" + ("again" if again else "")]
     for claim in CLAIMS:
         old, new = claim.range(recorded), claim.range(again) if again else None

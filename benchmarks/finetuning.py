@@ -1,20 +1,26 @@
-"""How good is fine-tuning, with how many labels, at which rate, and what does it forget? Sentences from film reviews.
+"""How good is fine-tuning, with how many labels, at which rate, and what does it forget?
 
-    python benchmarks/finetuning.py            # writes benchmarks/results/finetuning.json; goes on where it was stopped
+On sentences from film reviews.
 
-curve       accuracy against the number of labels: all of MiniLM tuned, a head on frozen MiniLM, the same architecture
-            and a small one from random weights, logistic regression on TF-IDF, the commonest class
-choice      epochs and rate for 2 000 labels, of everything and of LoRA, by accuracy on *validation* sentences
+    python benchmarks/finetuning.py   # writes results/finetuning.json; goes on where it was stopped
+
+curve       accuracy against the number of labels: all of MiniLM tuned, a head on frozen MiniLM, the
+            same architecture and a small one from random weights, logistic regression on TF-IDF,
+            the commonest class
+choice      epochs and rate for 2 000 labels, of everything and of LoRA, by accuracy on *validation*
+            sentences
 chosen      what was best there, on the test films
-rates       accuracy on *validation* sentences and what is forgotten, for learning rates a factor of about three apart
+rates       accuracy on *validation* sentences and what is forgotten, for learning rates a factor of
+            about three apart
 layers      how many blocks are trained, and layer-wise decay of the rate
 
-All runs with one seed draw the same labels, and fewer labels are the first of more, so methods are compared in pairs.
-What is forgotten is measured by a probe: a new linear head on the *frozen* tuned encoder must tell the 30 classes of
-``cloud-topics``, which the tuning never saw; beside it stands how far the weights moved.
+All runs with one seed draw the same labels, and fewer labels are the first of more, so methods are
+compared in pairs. What is forgotten is measured by a probe: a new linear head on the *frozen* tuned
+encoder must tell the 30 classes of ``cloud-topics``, which the tuning never saw; beside it stands
+how far the weights moved.
 
-Nothing here is timed: seconds are recorded, but a busy machine changes no score. Runs are stored one by one, the most
-telling first. Cost: about half an hour on two quiet cores.
+Nothing here is timed: seconds are recorded, but a busy machine changes no score. Runs are stored
+one by one, the most telling first. Cost: about half an hour on two quiet cores.
 """
 
 from __future__ import annotations
@@ -37,7 +43,7 @@ from course_lib.encoder import Encoder, EncoderConfig
 from course_lib.finetuning import FineTuneConfig, finetune
 from course_lib.finetuning.baselines import bag_of_words, majority
 from course_lib.finetuning.frozen_features import FeatureStore
-from course_lib.finetuning.prediction import judge
+from course_lib.finetuning.kinds import judge
 from course_lib.finetuning.tuning import build_model, draw, feature_store
 from course_lib.peft import LoRAConfig, attach
 from course_lib.shipped import load_pretrained
@@ -46,9 +52,8 @@ from course_lib.tokenization import Tokenizer
 RESULT = Path(__file__).parent / "results" / "finetuning.json"
 SIZES = (16, 64, 256, 1000, 2000, None)  # None: all
 SEEDS = (0, 1, 2)
-LEAST_STEPS = (
-    40  # with few labels, more epochs: fewer steps do not leave the starting point (Mosbach et al. 2021)
-)
+# with few labels, more epochs: fewer steps do not leave the starting point (Mosbach et al. 2021)
+LEAST_STEPS = 40
 RATES = (1e-5, 1e-4, 3e-4, 1e-3)
 SMALL = dict(n_layers=2, d_model=128, n_heads=4)
 PROBE = FineTuneConfig(tune="head", epochs=40, n_labels=600, max_len=64)
@@ -65,7 +70,10 @@ def epochs_for(n: int, epochs: float, batch_size: int = 32, least: int = LEAST_S
 
 
 def settings(method: str, n: int | None, n_train: int) -> FineTuneConfig:
-    """The setting of each method: usual values, fixed before the runs; ``choice`` and ``rates`` check them on validation."""
+    """The setting of each method: usual values, fixed before the runs.
+
+    ``choice`` and ``rates`` check them on validation.
+    """
     size = n or n_train
     if method == "full":
         return FineTuneConfig(n_labels=n, epochs=epochs_for(size, 2 if n else 1))
@@ -80,7 +88,9 @@ def plan() -> Iterator[dict]:
     """Every run, the most telling first."""
     yield from (_point("full", 2000, seed) for seed in SEEDS)
     yield from (_choice(method, *pair) for method, pairs in CHOICES.items() for pair in pairs)
-    yield from ({"part": "chosen", "method": m, "n": 2000, "seed": s} for s in SEEDS for m in CHOICES)
+    yield from (
+        {"part": "chosen", "method": m, "n": 2000, "seed": s} for s in SEEDS for m in CHOICES
+    )
     yield from _rates(0)
     yield from (_point("full", 256, seed) for seed in SEEDS)
     for seed in SEEDS:
@@ -88,21 +98,27 @@ def plan() -> Iterator[dict]:
             yield from (_point(method, n, seed) for n in SIZES)
     yield from (_point("full", n, seed) for n in (64, 1000, 16) for seed in SEEDS)
     yield from (_point("small", n, seed) for n in (2000, 256, 1000, 64, 16) for seed in SEEDS)
-    yield from (_point(method, n, 0) for method, n in (("scratch", 2000), ("full", None), ("small", None)))
+    yield from (
+        _point(method, n, 0) for method, n in (("scratch", 2000), ("full", None), ("small", None))
+    )
     for seed in SEEDS:
         yield from (
-            {"part": "layers", "method": m, "n": 1000, "seed": seed} for m in ("top 3", "top 1", "decay 0.8")
+            {"part": "layers", "method": m, "n": 1000, "seed": seed}
+            for m in ("top 3", "top 1", "decay 0.8")
         )
     yield from (run for seed in SEEDS[1:] for run in _rates(seed))
     for seed in SEEDS[1:]:
         yield from (
-            _point(method, n, seed) for method, n in (("full", None), ("scratch", 2000), ("small", None))
+            _point(method, n, seed)
+            for method, n in (("full", None), ("scratch", 2000), ("small", None))
         )
 
 
 def _rates(seed: int) -> Iterator[dict]:
     yield {"part": "rates", "method": "none", "n": None, "seed": seed}
-    yield from ({"part": "rates", "method": "full", "n": 1000, "lr": lr, "seed": seed} for lr in RATES)
+    yield from (
+        {"part": "rates", "method": "full", "n": 1000, "lr": lr, "seed": seed} for lr in RATES
+    )
 
 
 def _point(method: str, n: int | None, seed: int) -> dict:
@@ -114,7 +130,10 @@ def _choice(method: str, epochs: float, lr: float) -> dict:
 
 
 class Bench:
-    """The data, the encoders, and what frozen ones said. path: of the report, where the choice is read."""
+    """The data, the encoders, and what frozen ones said.
+
+    path: of the report, where the choice is read.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -142,23 +161,25 @@ class Bench:
             features=features,
             progress=False,
         )
-        setting = {"with": {"epochs": config.epochs, "lr": config.rate}} if spec["part"] == "chosen" else {}
-        return found(done) | setting
+        if spec["part"] != "chosen":
+            return found(done)
+        return found(done) | {"with": {"epochs": config.epochs, "lr": config.rate}}
 
     def _settings(self, spec: dict) -> FineTuneConfig:
         if spec["part"] == "choice":
             return FineTuneConfig(n_labels=spec["n"], epochs=spec["epochs"], lr=spec["lr"])
         if spec["part"] == "chosen":
-            tried = [
-                r for r in stored(self.path)["runs"] if (r["part"], r["method"]) == ("choice", spec["method"])
-            ]
+            place = ("choice", spec["method"])
+            tried = [r for r in stored(self.path)["runs"] if (r["part"], r["method"]) == place]
             best = max(tried, key=lambda r: r["accuracy"])
             return FineTuneConfig(n_labels=spec["n"], epochs=best["epochs"], lr=best["lr"])
         if spec["part"] != "layers":
             return settings(spec["method"], spec["n"], len(self.task.train))
         base = settings("full", spec["n"], len(self.task.train))
         kind, _, number = spec["method"].partition(" ")
-        return replace(base, tune=int(number)) if kind == "top" else replace(base, layer_decay=float(number))
+        if kind == "top":
+            return replace(base, tune=int(number))
+        return replace(base, layer_decay=float(number))
 
     def _encoder(self, spec: dict) -> nn.Module:
         if spec["method"] not in ("scratch", "small"):
@@ -187,7 +208,9 @@ class Bench:
         if spec["method"] == "none":
             return {"probe": probe(self.encoder, self.tokenizer, spec["seed"]), "moved": 0.0}
         config = replace(settings("full", spec["n"], 0), lr=spec["lr"], seed=spec["seed"])
-        done = finetune(self.task, self.encoder, self.tokenizer, config, split="validation", progress=False)
+        done = finetune(
+            self.task, self.encoder, self.tokenizer, config, split="validation", progress=False
+        )
         kept = {"probe": probe(done.model.encoder, self.tokenizer, spec["seed"])}
         return found(done) | kept | {"moved": moved(self.encoder, done.model.encoder)}
 
@@ -206,7 +229,8 @@ def probe(encoder: nn.Module, tokenizer: Tokenizer, seed: int) -> float:
     """Accuracy of a linear head on the frozen ``encoder`` for a task that the tuning never saw."""
     task = load_task("cloud-topics", progress=False)
     small = Task(task.name, task.licence, task.labels, task.train, (), task.test[::2][:400])
-    return finetune(small, encoder, tokenizer, replace(PROBE, seed=seed), progress=False).score.estimate
+    config = replace(PROBE, seed=seed)
+    return finetune(small, encoder, tokenizer, config, progress=False).score.estimate
 
 
 def moved(before: nn.Module, after: nn.Module) -> float:
@@ -225,9 +249,10 @@ def stored(path: Path) -> dict:
 
 
 def carry_on(path: Path, specs: list[dict], run: Callable[[dict], dict], seconds: float) -> None:
-    """Begin runs that the report at ``path`` does not have for so many seconds, and store each at once."""
+    """Begin runs that the report at ``path`` lacks for so many seconds, and store each at once."""
     report = stored(path)
-    have = [{k: r.get(k) for k in ("part", "method", "n", "seed", "lr", "epochs")} for r in report["runs"]]
+    keys = ("part", "method", "n", "seed", "lr", "epochs")
+    have = [{k: r.get(k) for k in keys} for r in report["runs"]]
     until = time.monotonic() + seconds
     for spec in specs:
         if time.monotonic() > until:
@@ -247,7 +272,9 @@ def main() -> None:
     parser.add_argument(
         "--part", choices=("curve", "choice", "chosen", "rates", "layers"), help="only this part"
     )
-    parser.add_argument("--seconds", type=float, default=math.inf, help="begin no run after so long")
+    parser.add_argument(
+        "--seconds", type=float, default=math.inf, help="begin no run after so long"
+    )
     args = parser.parse_args()
     args.out.parent.mkdir(parents=True, exist_ok=True)
     specs = [spec for spec in plan() if args.part in (None, spec["part"])]

@@ -1,20 +1,23 @@
-"""What does a fine-tuning rate cost in things forgotten? A pre-trained encoder, tuned at rates from 3e-5 to 3e-3.
+"""What does a fine-tuning rate, from 3e-5 to 3e-3, cost in things that the encoder forgets?
 
-MiniLM is tuned on the sentiment of film reviews. Before and after, it is asked for something that it could do already
-and that the new task never mentions: given the first half of a Wikipedia paragraph, find the second half among all
-the others (nearest mean vector by cosine). The share it finds is what it remembers. Beside it stand the encoder as it
-came, an encoder of the same shape that was never trained, bags of words (TF-IDF), and chance. The task's own accuracy
-stands beside the majority class, and beside a head on the frozen encoder, which forgets nothing by construction.
+MiniLM is tuned on the sentiment of film reviews. Before and after, it is asked for something that
+it could do already and that the new task never mentions: given the first half of a Wikipedia
+paragraph, find the second half among all the others (nearest mean vector by cosine). The share it
+finds is what it remembers. Beside it stand the encoder as it came, an encoder of the same shape
+that was never trained, bags of words (TF-IDF), and chance. The task's own accuracy stands beside
+the majority class, and beside a head on the frozen encoder, which forgets nothing by construction.
 
-    python benchmarks/forgetting.py            # writes benchmarks/results/forgetting.json, about three minutes
+    python benchmarks/forgetting.py   # writes benchmarks/results/forgetting.json, three minutes
 
-Claim (Sun et al. 2019, arXiv:1905.05583, section 5.3.3, for BERT): a low rate such as 2e-5 is needed to keep what
-pre-training taught; at 4e-4 the training does not converge.
-Prediction, written before the first run (which had more steps and longer rows): retrieval stays within 5 points of the
-untouched encoder up to 1e-4, is below half of it at 1e-3, and near the untrained encoder at 3e-3. Accuracy is best
-between 3e-5 and 3e-4, so it peaks where forgetting has begun already; at 3e-3 it is the majority's.
+Claim (Sun et al. 2019, arXiv:1905.05583, section 5.3.3, for BERT): a low rate such as 2e-5 is
+needed to keep what pre-training taught; at 4e-4 the training does not converge.
+Prediction, written before the first run (which had more steps and longer rows): retrieval stays
+within 5 points of the untouched encoder up to 1e-4, is below half of it at 1e-3, and near the
+untrained encoder at 3e-3. Accuracy is best between 3e-5 and 3e-4, so it peaks where forgetting has
+begun already; at 3e-3 it is the majority's.
 
-No clock is used. The record is written after each run, and a run that stands in it is not made again.
+No clock is used. The record is written after each run, and a run that stands in it is not made
+again.
 """
 
 from __future__ import annotations
@@ -44,7 +47,7 @@ N_PARAGRAPHS, WORDS = 400, (40, 90)
 
 
 def halves() -> tuple[list[str], list[str]]:
-    """First and second halves of Wikipedia paragraphs, four of each article at most, always the same ones."""
+    """First and second halves of Wikipedia paragraphs, at most four an article, always the same."""
     first, second = [], []
     for document in load_corpus("wikipedia", progress=False).documents("train"):
         lines = [line.split() for line in document.text.splitlines()]
@@ -62,7 +65,9 @@ def vectors(encoder, tokenizer, texts: list[str]) -> torch.Tensor:
     found = []
     for batch in batches:
         with autocast(torch.device("cpu"), hardware.precision(torch.device("cpu"))):
-            hidden = encoder(batch.input_ids, segment_ids=batch.segment_ids, position_ids=batch.position_ids)
+            hidden = encoder(
+                batch.input_ids, segment_ids=batch.segment_ids, position_ids=batch.position_ids
+            )
         found.append(pool(hidden.float(), batch.segment_ids, "mean"))
     out = torch.empty(len(texts), found[0].shape[-1])
     out[place] = torch.cat(found).float()
@@ -88,7 +93,7 @@ def agreement(x: torch.Tensor, y: torch.Tensor) -> float:
 
 
 def baselines(encoder, tokenizer, texts, task) -> dict:
-    """What needs no fine-tuning: the encoder as it came, untrained, bags of words, chance; the majority class."""
+    """What needs no fine-tuning: encoder as it came, untrained, bags of words, chance, majority."""
     torch.manual_seed(0)
     words = TfidfVectorizer().fit([*texts[0], *texts[1]])
     bags = [torch.from_numpy(words.transform(side).toarray()) for side in texts]
@@ -102,11 +107,17 @@ def baselines(encoder, tokenizer, texts, task) -> dict:
     }
 
 
-def one_run(rate: float | str, seed: int, encoder, tokenizer, texts, task, before: torch.Tensor) -> dict:
-    """``before``: the pairwise cosines of the encoder as it came. Tune a copy at this rate ("head": the frozen encoder's head alone), then ask again."""
+def one_run(
+    rate: float | str, seed: int, encoder, tokenizer, texts, task, before: torch.Tensor
+) -> dict:
+    """Tune a copy at this rate ("head": the frozen encoder's head alone), then ask again.
+
+    before: the pairwise cosines of the encoder as it came.
+    """
     options = dict(tune="head", epochs=15) if rate == "head" else dict(lr=rate)
     settings = {**CONFIG.__dict__, **options, "seed": seed}
-    tuned = finetune(task, copy.deepcopy(encoder), tokenizer, FineTuneConfig(**settings), progress=False)
+    config = FineTuneConfig(**settings)
+    tuned = finetune(task, copy.deepcopy(encoder), tokenizer, config, progress=False)
     after = memory(tuned.model.encoder.cpu(), tokenizer, texts)
     losses = [record["loss"] for record in tuned.run.history if "loss" in record]
     return {
@@ -122,7 +133,9 @@ def one_run(rate: float | str, seed: int, encoder, tokenizer, texts, task, befor
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "forgetting.json")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results" / "forgetting.json"
+    )
     args = parser.parse_args()
     encoder, tokenizer = load_pretrained("minilm", progress=False)
     texts, task = halves(), load_task("film-reviews", progress=False)
@@ -130,7 +143,10 @@ def main() -> None:
     before = memory(encoder, tokenizer, texts)["cosines"]
     report = json.loads(args.out.read_text("utf-8")) if args.out.exists() else {"runs": []}
     report |= {"paragraphs": len(texts[0]), "labels": CONFIG.n_labels, "test": len(task.test)}
-    report |= {"baselines": baselines(encoder, tokenizer, texts, task), "hardware": hardware.describe()}
+    report |= {
+        "baselines": baselines(encoder, tokenizer, texts, task),
+        "hardware": hardware.describe(),
+    }
     print(report["baselines"], flush=True)
     done = {(run["rate"], run["seed"]) for run in report["runs"]}
     for seed in range(args.seeds):

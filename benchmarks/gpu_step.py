@@ -1,18 +1,23 @@
-"""On a GPU: the step at base size, ours beside ``BertForMaskedLM``. Ends with a clear word where there is no GPU.
+"""On a GPU: the step at base size, ours beside ``BertForMaskedLM``.
 
-Ours is the whole of chapter 09's second half: packed rows, a constant count of predictions (30 %), attention by
-document bounds (FlashAttention's variable-length kernel), ``torch.compile``, bf16, fused AdamW, and no look at a number between
-log lines; "ours, lean top" also computes the output layer and feed-forward of the last block at the masked positions
-only. Theirs has its best settings on the same real texts: padded to the longest of a batch, SDPA, bf16, fused AdamW,
-``torch.compile`` with dynamic shapes. 12 x 768, vocabulary 30 522. On all sides the batches lie ready on the GPU, so no
-side waits for data. Speed counts tokens of text; the share of the peak counts useful operations
+Ends with a clear word where there is no GPU.
+
+Ours is the whole of chapter 09's second half: packed rows, a constant count of predictions (30 %),
+attention by document bounds (FlashAttention's variable-length kernel), ``torch.compile``, bf16,
+fused AdamW, and no look at a number between log lines; "ours, lean top" also computes the output
+layer and feed-forward of the last block at the masked positions only. Theirs has its best settings
+on the same real texts: padded to the longest of a batch, SDPA, bf16, fused AdamW, ``torch.compile``
+with dynamic shapes. 12 x 768, vocabulary 30 522. On all sides the batches lie ready on the GPU, so
+no side waits for data. Speed counts tokens of text; the share of the peak counts useful operations
 (``encoder.costs.training_flops``), the same number for both of ours.
 
-    python benchmarks/gpu_step.py --width 128    # or 512; --t4: fp16, half the rows, for 16 GB without bf16
-    python benchmarks/gpu_step.py --quick        # tiny, also without a GPU: shows that all of it runs; written nowhere
+    python benchmarks/gpu_step.py --width 128    # or 512
+    python benchmarks/gpu_step.py --t4           # fp16, half the rows, for 16 GB without bf16
+    python benchmarks/gpu_step.py --quick        # tiny, also without a GPU; written nowhere
 
-NOT YET RUN on a GPU: no record lies in benchmarks/results. The parts are tested on a CPU (tests/encoder/test_variable_length.py,
-tests/masking/test_constant.py): equal to the masked attention, one graph, no recompilation.
+NOT YET RUN on a GPU: no record lies in benchmarks/results. The parts are tested on a CPU
+(tests/encoder/test_variable_length.py, tests/masking/test_constant.py): equal to the masked
+attention, one graph, no recompilation.
 """
 
 from __future__ import annotations
@@ -31,7 +36,6 @@ from course_lib.batch import Batch
 from course_lib.batches import MLMStream, collate
 from course_lib.data import load_corpus
 from course_lib.encoder import MaskedLanguageModel
-from course_lib.encoder.convert import mlm_to_transformers
 from course_lib.encoder.costs import training_flops
 from course_lib.hardware import autocast
 from course_lib.masking import MaskPolicy
@@ -44,7 +48,7 @@ RATE = 0.3
 
 
 def stepper(model, loss_of, batches: list[Batch], precision: str):
-    """Seconds of a step over all batches, as a function; the device is waited for once, at the end."""
+    """Seconds of a step over all batches, as a function; the device is waited for at the end."""
     optimizer, device = adamw(model, lr=1e-4, weight_decay=0.01), batches[0].input_ids.device
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
@@ -68,9 +72,12 @@ def stepper(model, loss_of, batches: list[Batch], precision: str):
 
 
 def padded_batches(prepared: Prepared, config: PretrainConfig, n: int) -> list[Batch]:
-    """Theirs: paragraphs of the corpus in a random order, cut at the width, padded to the longest of each batch."""
+    """Theirs: paragraphs in random order, cut at the width, padded to the longest of a batch."""
     texts = [
-        p for x in load_corpus("english", progress=False).texts("train") for p in x.split("\n") if p.strip()
+        p
+        for x in load_corpus("english", progress=False).texts("train")
+        for p in x.split("\n")
+        if p.strip()
     ]
     generator, rows = torch.Generator().manual_seed(0), config.batch_size
     order = torch.randperm(len(texts), generator=generator)[: n * rows].tolist()
@@ -86,14 +93,17 @@ def graphs() -> int:
     return torch._dynamo.utils.counters["stats"]["unique_graphs"]
 
 
-def measure(config: PretrainConfig, device: torch.device, precision: str, n: int, repeats: int) -> dict:
+def measure(
+    config: PretrainConfig, device: torch.device, precision: str, n: int, repeats: int
+) -> dict:
     """Let the three sides take turns."""
     prepared = prepare(config)
     rows, width = config.batch_size, config.seq_len
     targets = int(0.98 * RATE * rows * width)
     model = MaskedLanguageModel(config.encoder(prepared.tokenizer.vocab_size)).to(device)
-    theirs = mlm_to_transformers(model).to(device).train()
-    # FlashAttention needs compute capability 8; a T4 has 7.5, and a CPU takes the bounds one document at a time
+    theirs = model.to_transformers().to(device).train()
+    # FlashAttention needs compute capability 8; a T4 has 7.5, and a CPU takes the bounds one
+    # document at a time
     model.encoder.variable_length = precision != "fp16"
     lean = copy.deepcopy(model)
     lean.top_at_targets = True
@@ -126,20 +136,26 @@ def measure(config: PretrainConfig, device: torch.device, precision: str, n: int
     sides["ours"](), sides["ours, lean top"]()
     text = {name: rows * width for name in sides}  # packed rows are full
     text["BertForMaskedLM"] = sum(int(b.segment_ids.sum()) for b in padded) / n
+    places = sum(b.input_ids.numel() for b in padded) / n
     rates = {k: [text[k] / s for s in v] for k, v in seconds.items()}
     half = torch.float16 if precision == "fp16" else torch.bfloat16
     peak = matrix_peak(half, size=8192 if device.type == "cuda" else 512, device=device.type)
     flops = training_flops(model.config, rows=rows, seq_len=width, targets=targets)
     own = ("ours", "ours, lean top")
     return {
-        "clock": "wall clock", "precision": precision, "rows": rows, "width": width, "targets": targets,
-        "text_share_of_padded": text["BertForMaskedLM"] / (sum(b.input_ids.numel() for b in padded) / n),
-        "matrix_peak_flops": peak, "tokens_per_second": {k: spread(v) for k, v in rates.items()},
+        "clock": "wall clock",
+        "precision": precision,
+        "rows": rows,
+        "width": width,
+        "targets": targets,
+        "text_share_of_padded": text["BertForMaskedLM"] / places,
+        "matrix_peak_flops": peak,
+        "tokens_per_second": {k: spread(v) for k, v in rates.items()},
         "speedup": {k: speedup(rates[k], rates["BertForMaskedLM"]) for k in own},
         "share_of_peak": {k: spread([flops / s / peak for s in seconds[k]]) for k in own},
         "recompilations": graphs() - before,
         "peak_memory": torch.cuda.max_memory_allocated() if device.type == "cuda" else None,
-    }  # fmt: skip
+    }
 
 
 def main() -> None:
@@ -151,22 +167,35 @@ def main() -> None:
         "--t4", action="store_true", help="fp16 and half the rows, for a GPU of 16 GB without bf16"
     )
     parser.add_argument("--quick", action="store_true", help="tiny, also on a CPU; written nowhere")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results", help="a folder")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results", help="a folder"
+    )
     args = parser.parse_args()
     if not args.quick and not torch.cuda.is_available():
         print(
-            "gpu_step: there is no GPU here, nothing was measured; run it on Colab (a T4: --t4) or a larger one"
+            "gpu_step: there is no GPU here, nothing was measured; "
+            "run it on Colab (a T4: --t4) or a larger one"
         )
         sys.exit(0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     precision, rows = ("fp16", args.rows // 2) if args.t4 else ("bf16", args.rows)
-    config = PretrainConfig(shape="bert", n_layers=12, d_model=768, n_heads=12, vocab_size=30_522,
-                            seq_len=args.width, batch_size=rows, mask=MaskPolicy(rate=RATE))  # fmt: skip
+    config = PretrainConfig(
+        shape="bert",
+        n_layers=12,
+        d_model=768,
+        n_heads=12,
+        vocab_size=30_522,
+        seq_len=args.width,
+        batch_size=rows,
+        mask=MaskPolicy(rate=RATE),
+    )
     if args.quick:
         small = dict(n_layers=2, d_model=32, n_heads=2, vocab_size=4096, seq_len=32, batch_size=8)
         config = replace(config, **small)
     result = measure(config, device, precision, *((3, 1) if args.quick else (20, 5)))
-    ratios = {k: {n: x["median"] for n, x in result[k].items()} for k in ("speedup", "share_of_peak")}
+    ratios = {
+        k: {n: x["median"] for n, x in result[k].items()} for k in ("speedup", "share_of_peak")
+    }
     print(json.dumps({**ratios, "recompilations": result["recompilations"]}))
     if not args.quick:
         write_record(args.out / f"gpu_step_{args.width}_{precision}.json", result)

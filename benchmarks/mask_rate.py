@@ -1,14 +1,15 @@
-"""Does masking more than 15 % help? A miniature of Wettig et al. 2023 (arXiv:2202.08005), judged fairly.
+"""Does masking more than 15 % help? A miniature of Wettig et al. 2023 (arXiv:2202.08005).
 
-Models with equal starts are trained at several masking rates, and all are judged on the *same* held-out text with the
-*same* 15 % masks. Two budgets: equal steps (every rate sees the same text in the same order), and equal
-floating-point operations (a higher rate predicts more tokens, pays for them in the head, and gets fewer steps).
-Neither uses a clock, so a busy machine changes nothing but the waiting time.
+Models with equal starts are trained at several masking rates, and all are judged on the *same*
+held-out text with the *same* 15 % masks. Two budgets: equal steps (every rate sees the same text in
+the same order), and equal floating-point operations (a higher rate predicts more tokens, pays for
+them in the head, and gets fewer steps). Neither uses a clock, so a busy machine changes nothing but
+the waiting time.
 
     python benchmarks/mask_rate.py            # writes benchmarks/results/mask_rate.json
 
-Differences to the rate of 15 % are paired by seed (same first weights, same order of the text); the interval is
-Student's t at 95 %. Cost: about seven minutes on two quiet cores.
+Differences to the rate of 15 % are paired by seed (same first weights, same order of the text); the
+interval is Student's t at 95 %. Cost: about seven minutes on two quiet cores.
 """
 
 from __future__ import annotations
@@ -30,30 +31,46 @@ from course_lib.training import train
 
 RATES = (0.15, 0.30, 0.40, 0.60)
 BASE = PretrainConfig(
-    n_layers=2, d_model=64, n_heads=2, seq_len=64, batch_size=32, steps=500, seconds=None, precision="fp32",
-    validation_tokens=50_000, evaluate_every=None, checkpoint_seconds=None,
-)  # fmt: skip
-T95 = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}  # two-sided 95 % for n seeds
+    n_layers=2,
+    d_model=64,
+    n_heads=2,
+    seq_len=64,
+    batch_size=32,
+    steps=500,
+    seconds=None,
+    precision="fp32",
+    validation_tokens=50_000,
+    evaluate_every=None,
+    checkpoint_seconds=None,
+)
+# two-sided 95 % for n seeds
+T95 = {2: 12.71, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}
 
 
 def flops_per_token(config: PretrainConfig, rate: float, n_weights: int) -> float:
-    """Forward operations per input token: 2N + 4TdL in the encoder, 2 (d^2 + dV) for each predicted token."""
+    """Forward operations per input token: 2N + 4TdL in the encoder, 2 (d^2 + dV) a target."""
     d = config.d_model
-    return (
-        2 * n_weights + 4 * config.seq_len * d * config.n_layers + rate * 2 * (d * d + d * config.vocab_size)
-    )
+    encoder = 2 * n_weights + 4 * config.seq_len * d * config.n_layers
+    return encoder + rate * 2 * (d * d + d * config.vocab_size)
 
 
-def one_run(config: PretrainConfig, prepared: Prepared, rate: float, *, seed: int, steps: int) -> dict:
+def one_run(
+    config: PretrainConfig, prepared: Prepared, rate: float, *, seed: int, steps: int
+) -> dict:
     """Train one model; its held-out loss on the fixed 15 % masks and its training losses."""
     config = replace(config, seed=seed, mask=MaskPolicy(rate=rate))
     stream = MLMStream(
-        prepared.tokens, prepared.tokenizer, seq_len=config.seq_len, batch_size=config.batch_size,
-        policy=config.mask, seed=seed,
-    )  # fmt: skip
+        prepared.tokens,
+        prepared.tokenizer,
+        seq_len=config.seq_len,
+        batch_size=config.batch_size,
+        policy=config.mask,
+        seed=seed,
+    )
     model = build_model(config, prepared)
-    # the schedule spans `steps`: a run with fewer steps decays faster, it is not a long run cut short
-    result = train(model, MaskedLM(), stream, replace(config.training(), steps=steps), progress=False)
+    # the schedule spans `steps`: with fewer steps it decays faster, it is not a long run cut short
+    settings = replace(config.training(), steps=steps)
+    result = train(model, MaskedLM(), stream, settings, progress=False)
     nll = evaluate(model, MaskedLM(), prepared.validation, precision="fp32").nll
     losses = [record["loss"] for record in result.history if "loss" in record]
     return {
@@ -68,7 +85,11 @@ def one_run(config: PretrainConfig, prepared: Prepared, rate: float, *, seed: in
 
 def paired(runs: list[dict], rate: float, budget: str) -> dict:
     """Difference to 15 % at one budget, seed by seed: mean and half width of the 95 % interval."""
-    nll = {(r["rate"], r["seed"]): r["nll"] for r in runs if r["budget"] == budget or r["rate"] == RATES[0]}
+    nll = {
+        (r["rate"], r["seed"]): r["nll"]
+        for r in runs
+        if r["budget"] == budget or r["rate"] == RATES[0]
+    }
     seeds = sorted({seed for _, seed in nll})
     gaps = [nll[rate, seed] - nll[RATES[0], seed] for seed in seeds]
     half = T95[len(gaps)] * statistics.stdev(gaps) / math.sqrt(len(gaps))
@@ -89,7 +110,9 @@ def runs_of(seed: int, prepared: Prepared, cost: dict[float, float]) -> list[dic
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=4, help="at least 3 (default 4)")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "mask_rate.json")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results" / "mask_rate.json"
+    )
     args = parser.parse_args()
     prepared = prepare(BASE)
     encoder = build_model(BASE, prepared).encoder
@@ -108,7 +131,9 @@ def main() -> None:
     for seed in range(args.seeds):
         report["runs"] += runs_of(seed, prepared, cost)
         if seed >= 2:  # three seeds are the least that is worth an interval
-            report["paired"] = [paired(report["runs"], r, b) for b in ("steps", "flops") for r in RATES[1:]]
+            report["paired"] = [
+                paired(report["runs"], r, b) for b in ("steps", "flops") for r in RATES[1:]
+            ]
             args.out.parent.mkdir(parents=True, exist_ok=True)
             args.out.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
 

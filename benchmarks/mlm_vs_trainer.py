@@ -1,23 +1,24 @@
-"""This course's loop beside ``transformers.Trainer``: same text, same masks, same seconds, same size of model.
+"""This course's loop beside ``transformers.Trainer``: same text, masks, seconds and size of model.
 
 Each side at its best settings:
 
 * ours: ``EncoderConfig.modern``, the recipe of ``PretrainConfig``'s defaults;
-* theirs: ``BertForMaskedLM`` (the masked language model that a user of Trainer would take) of the same layers, width
-  and vocabulary, attention by SDPA, bf16 where the machine has it, fused AdamW, nothing logged inside the loop, and
-  the best peak learning rate of a sweep. Its batches come masked from our stream, so it pays for no collator, and
-  packed, so it pays for no padding. Its learning rate follows the clock as ours does. Documents in a row are not kept
-  apart, which is cheaper for it.
+* theirs: ``BertForMaskedLM`` (the masked language model that a user of Trainer would take) of the
+  same layers, width and vocabulary, attention by SDPA, bf16 where the machine has it, fused AdamW,
+  nothing logged inside the loop, and the best peak learning rate of a sweep. Its batches come
+  masked from our stream, so it pays for no collator, and packed, so it pays for no padding. Its
+  learning rate follows the clock as ours does. Documents in a row are not kept apart, which is
+  cheaper for it.
 
-Both are evaluated on the same fixed masks by the same code (its weights are converted, exactly). Evaluation spends no
-budget. After the sweep the two sides take turns, one seed after the other.
+Both are evaluated on the same fixed masks by the same code (its weights are converted, exactly).
+Evaluation spends no budget. After the sweep the two sides take turns, one seed after the other.
 
-    python benchmarks/mlm_vs_trainer.py                 # 90 s a run: about a quarter of an hour on two cores
+    python benchmarks/mlm_vs_trainer.py    # 90 s a run: about a quarter of an hour on two cores
     python benchmarks/mlm_vs_trainer.py --seconds 5 --seeds 1 --rates 1e-3 --out /tmp/quick.json
-    python benchmarks/mlm_vs_trainer.py --extend --rates 1e-2     # more of the sweep, into the same file
+    python benchmarks/mlm_vs_trainer.py --extend --rates 1e-2    # more of the sweep, the same file
 
-One more run, ``course_lib, bert``, is our loop with their architecture and their learning rate: it tells how much of
-the difference is the loop and how much the recipe.
+One more run, ``course_lib, bert``, is our loop with their architecture and their learning rate: it
+tells how much of the difference is the loop and how much the recipe.
 """
 
 from __future__ import annotations
@@ -37,7 +38,6 @@ from transformers.utils import logging
 
 from course_lib import hardware
 from course_lib.encoder import MaskedLanguageModel
-from course_lib.encoder.convert import mlm_to_transformers
 from course_lib.evaluation import evaluate, unigram_nll
 from course_lib.objectives import MaskedLM
 from course_lib.optimisation import adamw
@@ -63,7 +63,7 @@ class Batches(IterableDataset):
 
 
 class Clock(TrainerCallback):
-    """Counts training seconds, stops when they are spent, and evaluates on the way without spending any."""
+    """Counts training seconds, stops when they are spent; evaluating on the way spends none."""
 
     def __init__(self, seconds: float, nll) -> None:
         self.budget, self.nll, self.curve = seconds, nll, []
@@ -78,7 +78,8 @@ class Clock(TrainerCallback):
 
     def on_step_end(self, args, state, control, model=None, **kwargs) -> None:
         self.spent, self.started, self.steps = self.elapsed, None, state.global_step
-        if self.spent >= self.budget or self.spent >= self.budget * (len(self.curve) + 1) / N_POINTS:
+        due = self.budget * (len(self.curve) + 1) / N_POINTS
+        if self.spent >= self.budget or self.spent >= due:
             self.curve.append({"seconds": self.spent, "nll": self.nll(model)})
         control.should_training_stop = self.spent >= self.budget
         self.started = time.perf_counter()
@@ -92,16 +93,24 @@ class MaskedTrainer(Trainer):
 
 
 def their_model(config: PretrainConfig, prepared: Prepared, shape: str) -> torch.nn.Module:
-    """``BertForMaskedLM``, or ``ModernBertForMaskedLM`` with its head at the masked positions only; their own first weights."""
+    """``BertForMaskedLM`` or ``ModernBertForMaskedLM``, with their own first weights.
+
+    The latter computes its head at the masked positions only.
+    """
     ours = MaskedLanguageModel(replace(config, shape=shape).encoder(prepared.tokenizer.vocab_size))
-    theirs = mlm_to_transformers(ours)
+    theirs = ours.to_transformers()
     if shape == "modern":
         theirs.config.sparse_prediction = True
     return type(theirs)(theirs.config)
 
 
 def run_trainer(
-    config: PretrainConfig, prepared: Prepared, lr: float, seed: int, folder: str, shape: str = "bert"
+    config: PretrainConfig,
+    prepared: Prepared,
+    lr: float,
+    seed: int,
+    folder: str,
+    shape: str = "bert",
 ) -> dict:
     """One run of transformers.Trainer for ``config.seconds``."""
     torch.manual_seed(seed)
@@ -109,14 +118,23 @@ def run_trainer(
     where = hardware.device()
 
     def nll(trained) -> float:
-        return evaluate(MaskedLanguageModel.from_transformers(trained), MaskedLM(), prepared.validation).nll
+        converted = MaskedLanguageModel.from_transformers(trained)
+        return evaluate(converted, MaskedLM(), prepared.validation).nll
 
     clock = Clock(config.seconds, nll)
     arguments = TrainingArguments(
-        output_dir=folder, max_steps=10**7, bf16=hardware.precision(where) == "bf16",
-        fp16=hardware.precision(where) == "fp16", use_cpu=where.type == "cpu", report_to=[], save_strategy="no",
-        logging_strategy="no", disable_tqdm=True, seed=seed, max_grad_norm=1.0,
-    )  # fmt: skip
+        output_dir=folder,
+        max_steps=10**7,
+        bf16=hardware.precision(where) == "bf16",
+        fp16=hardware.precision(where) == "fp16",
+        use_cpu=where.type == "cpu",
+        report_to=[],
+        save_strategy="no",
+        logging_strategy="no",
+        disable_tqdm=True,
+        seed=seed,
+        max_grad_norm=1.0,
+    )
     optimizer = adamw(model, lr=lr, weight_decay=config.weight_decay)  # PyTorch's, fused, as ours
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda _: linear(min(1.0, clock.elapsed / config.seconds), warmup=config.warmup)
@@ -147,11 +165,13 @@ def run_ours(config: PretrainConfig, prepared: Prepared, seed: int, name: str) -
         def batch(self, step: int):
             return prepared.stream.batch(step)
 
+    def point(seconds: float) -> None:
+        nll = evaluate(model, MaskedLM(), prepared.validation).nll
+        curve.append({"seconds": seconds, "nll": nll})
+
     def watch(record: dict) -> None:
         if record["seconds"] >= config.seconds * (len(curve) + 1) / N_POINTS:
-            curve.append(
-                {"seconds": record["seconds"], "nll": evaluate(model, MaskedLM(), prepared.validation).nll}
-            )
+            point(record["seconds"])
 
     result = train(
         model,
@@ -161,7 +181,7 @@ def run_ours(config: PretrainConfig, prepared: Prepared, seed: int, name: str) -
         progress=False,
         on_record=watch,
     )
-    curve.append({"seconds": result.seconds, "nll": evaluate(model, MaskedLM(), prepared.validation).nll})
+    point(result.seconds)
     return _run(name, seed, config.lr, result.steps, result.seconds, curve, config, model)
 
 
@@ -178,7 +198,8 @@ def _run(name, seed, lr, steps, seconds, curve, config, model) -> dict:
         "curve": curve,
     }
     print(
-        f"{name:22s} seed {seed} lr {lr:.0e}: {found['tokens_per_second']:8.0f} tokens/s, NLL {found['validation_nll']:.3f}",
+        f"{name:22s} seed {seed} lr {lr:.0e}: {found['tokens_per_second']:8.0f} tokens/s, "
+        f"NLL {found['validation_nll']:.3f}",
         flush=True,
     )
     return found
@@ -201,14 +222,17 @@ def summary(runs: list[dict]) -> dict:
 
 
 def extend(out: Path, sweep: list[dict]) -> None:
-    """Add runs to the recorded sweep. Stops where one of them is better than the rate of the recorded runs."""
+    """Add runs to the recorded sweep.
+
+    Stops where one of them is better than the rate of the recorded runs.
+    """
     result = json.loads(out.read_text("utf-8"))
     result["sweep"] += sweep
-    if (best := min(result["sweep"], key=lambda r: r["validation_nll"])["lr"]) != result[
-        "best_lr_of_trainer"
-    ]:
+    best = min(result["sweep"], key=lambda r: r["validation_nll"])["lr"]
+    if best != result["best_lr_of_trainer"]:
         raise SystemExit(
-            f"lr {best:g} is better than the recorded runs': run everything again with it in --rates"
+            f"lr {best:g} is better than the recorded runs': "
+            "run everything again with it in --rates"
         )
     out.write_text(json.dumps(result, indent=1), "utf-8")
 
@@ -219,8 +243,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=90.0)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rates", type=float, nargs="+", default=[3e-4, 1e-3, 3e-3, 1e-2])
-    parser.add_argument("--extend", action="store_true", help="only run these rates, and add them to --out")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "mlm_vs_trainer.json")
+    parser.add_argument(
+        "--extend", action="store_true", help="only run these rates, and add them to --out"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results" / "mlm_vs_trainer.json"
+    )
     args = parser.parse_args()
     logging.set_verbosity_error()
     config = PretrainConfig(seconds=args.seconds)

@@ -1,13 +1,15 @@
-"""AdamW against Muon at equal *time* on the same small model: held-out loss, and seconds and steps to the same loss.
+"""AdamW against Muon at equal *time*: held-out loss, and seconds and steps to the same loss.
 
-Muon's step costs more (five more products for each matrix), so equal steps, as in ``optimisers.py``, flatter it. Here both
-get the same seconds of training, evaluation not counted. First each tries three or four peak rates with one seed, then its best
-rate runs with further seeds, the two in turns.
+Muon's step costs more (five more products for each matrix), so equal steps, as in
+``optimisers.py``, flatter it. Here both get the same seconds of training, evaluation not counted.
+First each tries three or four peak rates with one seed, then its best rate runs with further seeds,
+the two in turns.
 
-    python benchmarks/muon_time.py            # six minutes on two quiet cores; --quick: written nowhere
+    python benchmarks/muon_time.py   # six minutes on two quiet cores; --quick: written nowhere
 
-Prediction, written before the first run: on this model, whose matrices are small and whose head is most of the work, Muon
-loses a tenth of the steps and still ends below AdamW; it reaches AdamW's last loss in less than 0.8 of the time.
+Prediction, written before the first run: on this model, whose matrices are small and whose head is
+most of the work, Muon loses a tenth of the steps and still ends below AdamW; it reaches AdamW's
+last loss in less than 0.8 of the time.
 """
 
 from __future__ import annotations
@@ -38,12 +40,20 @@ def one_run(prepared: Prepared, optimizer: str, lr: float, seed: int, seconds: f
     """Train for ``seconds``; the held-out curve."""
     config = replace(BASE, optimizer=optimizer, lr=lr, seed=seed, seconds=seconds)
     model = build_model(config, prepared)
-    stream, start = replace(prepared.stream, seed=seed), evaluate(model, MaskedLM(), prepared.validation).nll
-    run = train(model, MaskedLM(), stream, config.training(), validation=prepared.validation, progress=False)
-    points = [{"step": r["step"], "seconds": r["seconds"], "nll": r["validation_nll"]}
-              for r in run.history if "validation_nll" in r]  # fmt: skip
+    stream = replace(prepared.stream, seed=seed)
+    start = evaluate(model, MaskedLM(), prepared.validation).nll
+    run = train(
+        model, MaskedLM(), stream, config.training(), validation=prepared.validation, progress=False
+    )
+    points = [
+        {"step": r["step"], "seconds": r["seconds"], "nll": r["validation_nll"]}
+        for r in run.history
+        if "validation_nll" in r
+    ]
     curve = [{"step": 0, "seconds": 0.0, "nll": start}, *points]
-    print(f"{optimizer} lr {lr:g} seed {seed}: {run.steps} steps, {curve[-1]['nll']:.3f}", flush=True)
+    print(
+        f"{optimizer} lr {lr:g} seed {seed}: {run.steps} steps, {curve[-1]['nll']:.3f}", flush=True
+    )
     return {
         "optimizer": optimizer,
         "lr": lr,
@@ -58,24 +68,38 @@ def main() -> None:
     """Sweep, take turns, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "muon_time.json")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results" / "muon_time.json"
+    )
     args = parser.parse_args()
     prepared, seconds = prepare(BASE, progress=False), 0.5 if args.quick else BASE.seconds
-    sweep = [one_run(prepared, name, lr, 100, seconds) for name, rates in RATES.items() for lr in rates]
-    best = {n: min((r for r in sweep if r["optimizer"] == n), key=lambda r: r["nll"])["lr"] for n in RATES}
+    sweep = [
+        one_run(prepared, name, lr, 100, seconds) for name, rates in RATES.items() for lr in rates
+    ]
+    best = {
+        n: min((r for r in sweep if r["optimizer"] == n), key=lambda r: r["nll"])["lr"]
+        for n in RATES
+    }
     runs = [
-        one_run(prepared, n, best[n], seed, seconds) for seed in range(1 if args.quick else 5) for n in RATES
+        one_run(prepared, n, best[n], seed, seconds)
+        for seed in range(1 if args.quick else 5)
+        for n in RATES
     ]
     pairs = list(zip(runs[::2], runs[1::2], strict=True))  # (AdamW, Muon) of each seed
     reached = [seconds_to_reach(muon["curve"], adamw["nll"]) for adamw, muon in pairs]
     result = {
-        "clock": "wall clock", "matrix_peak_flops": matrix_peak(), "seconds": seconds, "best_lr": best,
+        "clock": "wall clock",
+        "matrix_peak_flops": matrix_peak(),
+        "seconds": seconds,
+        "best_lr": best,
         "nll_difference": spread([muon["nll"] - adamw["nll"] for adamw, muon in pairs]),
         "steps": {n: spread([r["steps"] for r in runs if r["optimizer"] == n]) for n in RATES},
         "share_of_time_to_adamws_loss": [None if x is None else x / seconds for x in reached],
-        "sweep": [{k: r[k] for k in ("optimizer", "lr", "steps", "nll")} for r in sweep], "runs": runs,
-    }  # fmt: skip
-    print(json.dumps({k: result[k] for k in ("best_lr", "nll_difference", "share_of_time_to_adamws_loss")}))
+        "sweep": [{k: r[k] for k in ("optimizer", "lr", "steps", "nll")} for r in sweep],
+        "runs": runs,
+    }
+    shown = ("best_lr", "nll_difference", "share_of_time_to_adamws_loss")
+    print(json.dumps({k: result[k] for k in shown}))
     if not args.quick:
         write_record(args.out, result)
 

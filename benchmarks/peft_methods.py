@@ -1,17 +1,19 @@
-"""Parameter-efficient fine-tuning in numbers: one row a method, full fine-tuning and ``peft``'s LoRA beside them.
+"""Parameter-efficient fine-tuning in numbers: a row a method, beside full tuning and peft's LoRA.
 
-    python benchmarks/peft_methods.py costs                 parameters, bytes, step time, latency, |d logits|
-    python benchmarks/peft_methods.py memory                peak memory of training, each method in a process of its own
-    python benchmarks/peft_methods.py quality               accuracy on two tasks, three seeds, 2 000 labels
-    python benchmarks/peft_methods.py sweep                 LoRA's rank, places and learning rate on sentiment
-    python benchmarks/peft_methods.py                       all of it, one after the other
+    python benchmarks/peft_methods.py costs     parameters, bytes, step time, latency, |d logits|
+    python benchmarks/peft_methods.py memory    peak memory of training, a process for each method
+    python benchmarks/peft_methods.py quality   accuracy on two tasks, three seeds, 2 000 labels
+    python benchmarks/peft_methods.py sweep     LoRA's rank, places and learning rate on sentiment
+    python benchmarks/peft_methods.py           all of it, one after the other
 
-All on MiniLM (22.7 million parameters). Costs: batches of 32 x 48 tokens, bf16 where the processor is fast at it; the sides take
-turns, one step each, and ratios are formed within a turn. Memory: the most that a fresh process held during three steps,
-less what it held with the model loaded. Quality: two epochs, batches of 32, the learning rates below (of the papers' ranges;
-full fine-tuning's is the course's default), the same for both tasks.
+All on MiniLM (22.7 million parameters). Costs: batches of 32 x 48 tokens, bf16 where the processor
+is fast at it; the sides take turns, one step each, and ratios are formed within a turn. Memory: the
+most that a fresh process held during three steps, less what it held with the model loaded. Quality:
+two epochs, batches of 32, the learning rates below (of the papers' ranges; full fine-tuning's is
+the course's default), the same for both tasks.
 
-Every run is written at once, so that a stopped sweep goes on where it was; ``--only NAME`` does one row.
+Every run is written at once, so that a stopped sweep goes on where it was; ``--only NAME`` does one
+row.
 """
 
 from __future__ import annotations
@@ -36,7 +38,6 @@ from transformers import BertForSequenceClassification
 
 from course_lib import hardware, peft
 from course_lib.data import load_task
-from course_lib.encoder.convert import encoder_to_transformers
 from course_lib.finetuning import FineTuneConfig, SequenceClassifier, finetune
 from course_lib.hardware import autocast
 from course_lib.measuring import choose_clock, forget_peak, resident_bytes, spread, take_turns
@@ -56,14 +57,17 @@ METHODS: dict[str, tuple[peft.Config | None, float]] = {
     "bottleneck (Houlsby)": (peft.BottleneckConfig.houlsby(), 2e-3),
     "bottleneck (Pfeiffer)": (peft.BottleneckConfig.pfeiffer(), 2e-3),
     "AdaLoRA": (
-        peft.AdaLoRAConfig(total_steps=STEPS, rank=12, target_rank=8, begin=20, end=40, every=5, alpha=24.0),
+        peft.AdaLoRAConfig(
+            total_steps=STEPS, rank=12, target_rank=8, begin=20, end=40, every=5, alpha=24.0
+        ),
         4e-3,
     ),
     "prefix": (peft.PrefixConfig(n_tokens=16), 1e-2),
     "prompt": (peft.PromptConfig(n_tokens=20), 1e-2),
 }
 LIBRARY = "peft LoRA"  # the same configuration on the same encoder, by the library
-THEIRS = ("full, transformers", "peft LoRA, transformers")  # what a user would otherwise take; costs only
+# what a user would otherwise take; costs only
+THEIRS = ("full, transformers", "peft LoRA, transformers")
 LORA_RATE = METHODS["LoRA"][1]
 _SHAPES: dict[str, peft.Config] = {
     **{f"rank {r}": peft.LoRAConfig(rank=r, alpha=2 * r) for r in (1, 4, 8, 32)},
@@ -71,13 +75,17 @@ _SHAPES: dict[str, peft.Config] = {
     "query, key, value": peft.LoRAConfig(targets=(QUERY, KEY, VALUE)),
     "feed-forward": peft.LoRAConfig(targets=(INNER, OUTPUT)),
     "every linear": peft.LoRAConfig(targets=EVERY_LINEAR),
-    "query, value of the top 2": peft.LoRAConfig(targets=(rf"blocks\.[45]\..*(?:{QUERY}|{VALUE})",)),
+    "query, value of the top 2": peft.LoRAConfig(
+        targets=(rf"blocks\.[45]\..*(?:{QUERY}|{VALUE})",)
+    ),
 }
 SWEEP: dict[str, tuple[peft.Config, float]] = {
     **{name: (config, LORA_RATE) for name, config in _SHAPES.items()},
     **{f"rank 8, rate {lr:g}": (peft.LoRAConfig(rank=8), lr) for lr in (1e-4, 5e-4)},
 }
 ROWS, WIDTH = 32, 48
+# task, name, configuration, learning rate, seed
+Job = tuple[str, str, peft.Config | None, float, int]
 
 
 def adapted(encoder: nn.Module, name: str) -> tuple[SequenceClassifier, peft.Handle | None]:
@@ -105,13 +113,13 @@ def by_library(model: SequenceClassifier, seed: int = 0) -> SequenceClassifier:
 
 
 class OfTransformers(nn.Module):
-    """``BertForSequenceClassification`` (SDPA) with the same weights, called as our classifiers are."""
+    """``BertForSequenceClassification`` (SDPA), same weights, called as our classifiers are."""
 
     def __init__(self, encoder: nn.Module, *, adapted: bool) -> None:
         import peft as library
 
         super().__init__()
-        bert = encoder_to_transformers(encoder)
+        bert = encoder.to_transformers()
         bert.config.num_labels = 2
         self.model = BertForSequenceClassification(bert.config)
         self.model.bert.load_state_dict(bert.state_dict(), strict=False)  # its pooler is new
@@ -157,7 +165,10 @@ class Side:
         """Of the optimiser's state, counted."""
         states = self.optimizer.state.values()
         return sum(
-            v.numel() * v.element_size() for s in states for v in s.values() if isinstance(v, torch.Tensor)
+            v.numel() * v.element_size()
+            for s in states
+            for v in s.values()
+            if isinstance(v, torch.Tensor)
         )
 
 
@@ -178,13 +189,19 @@ def memory(name: str) -> float:
     return (resident_bytes()[1] - before) / 1e6
 
 
+def ratios(slow: list[float], fast: list[float]) -> dict:
+    """How many times as fast, turn by turn."""
+    return spread([a / b for a, b in zip(slow, fast, strict=True)])
+
+
 def costs(repeats: int, wall: bool) -> dict:
     """All rows' costs."""
     clock, clock_name = choose_clock(wall)
     encoder, _ = load_pretrained("minilm", progress=False)
     names = [*METHODS, LIBRARY, *THEIRS]
     sides = {name: Side(encoder, name) for name in names}
-    seconds = take_turns({name: side.step for name, side in sides.items()}, repeats=repeats, clock=clock)
+    steps = {name: side.step for name, side in sides.items()}
+    seconds = take_turns(steps, repeats=repeats, clock=clock)
     total = sum(p.numel() for p in encoder.parameters())
     rows = {}
     for name, side in sides.items():
@@ -194,16 +211,19 @@ def costs(repeats: int, wall: bool) -> dict:
             "share": trained / total,
             "optimizer_bytes": side.optimizer_bytes(),
             "step_seconds": spread(seconds[name]),
-            "faster_than_full": spread([a / b for a, b in zip(seconds["full"], seconds[name], strict=True)]),
-            "faster_than_peft": spread([a / b for a, b in zip(seconds[LIBRARY], seconds[name], strict=True)]),
-            "faster_than_peft_on_transformers": spread(
-                [a / b for a, b in zip(seconds[THEIRS[1]], seconds[name], strict=True)]
-            ),
+            "faster_than_full": ratios(seconds["full"], seconds[name]),
+            "faster_than_peft": ratios(seconds[LIBRARY], seconds[name]),
+            "faster_than_peft_on_transformers": ratios(seconds[THEIRS[1]], seconds[name]),
             "file_bytes": file_bytes(side, trained),
         }
     for name, values in latencies(sides, clock, 2 * repeats).items():
         rows[name].update(values)
-    return {"clock": clock_name, "hardware": hardware.describe(), "batch": [ROWS, WIDTH], "rows": rows}
+    return {
+        "clock": clock_name,
+        "hardware": hardware.describe(),
+        "batch": [ROWS, WIDTH],
+        "rows": rows,
+    }
 
 
 def file_bytes(side: Side, trained: int) -> int:
@@ -216,7 +236,10 @@ def file_bytes(side: Side, trained: int) -> int:
 
 @torch.no_grad()
 def latencies(sides: dict[str, Side], clock, repeats: int) -> dict[str, dict]:
-    """Seconds for one text of 24 tokens in fp32, attached and merged, taking turns with the base; what merging moves."""
+    """Seconds for one text of 24 tokens in fp32, attached and merged; what merging moves.
+
+    All take turns with the base.
+    """
     ids = batch()[0]
     one = ids[:1, :24]
     calls, found = {}, {}
@@ -233,7 +256,9 @@ def latencies(sides: dict[str, Side], clock, repeats: int) -> dict[str, dict]:
             calls[f"{name}, merged"] = lambda m=twin: m(one) is None
             found[name] = {"merge_moves_logits": float((twin(ids) - before).abs().max())}
     # a call takes a few ms: ten of them are timed at once
-    many = {n: (lambda call=call: [call() for _ in range(10)] and None) for n, call in calls.items()}
+    many = {
+        n: (lambda call=call: [call() for _ in range(10)] and None) for n, call in calls.items()
+    }
     seconds = take_turns(many, repeats=repeats, clock=clock)
     for name in sides:
         rows = found.setdefault(name, {})
@@ -244,7 +269,7 @@ def latencies(sides: dict[str, Side], clock, repeats: int) -> dict[str, dict]:
 
 
 def run(task_name: str, method: str, config: peft.Config | None, lr: float, seed: int) -> dict:
-    """One fine-tuning: accuracy on the test split with its interval, seconds and trained weights."""
+    """One fine-tuning: accuracy on the test split, its interval, seconds and trained weights."""
     name, max_len = TASKS[task_name]
     encoder, tokenizer = load_pretrained("minilm", progress=False)
     tune = "head" if method == "head alone" else "full"
@@ -286,7 +311,7 @@ def keep(path: Path, found: dict) -> None:
     os.replace(work, path)
 
 
-def sweep(path: Path, jobs: list[tuple[str, str, peft.Config | None, float, int]], budget: float) -> None:
+def sweep(path: Path, jobs: list[Job], budget: float) -> None:
     """Do those jobs that are not in the file yet, until the budget of seconds is spent."""
     started = time.perf_counter()
     for task, name, config, lr, seed in jobs:
@@ -300,7 +325,8 @@ def sweep(path: Path, jobs: list[tuple[str, str, peft.Config | None, float, int]
         found["hardware"] = hardware.describe()
         keep(path, found)
         print(
-            f"{name}, {task}, seed {seed}: {done['accuracy']:.4f} ({done['cpu_seconds']:.0f} s)", flush=True
+            f"{name}, {task}, seed {seed}: {done['accuracy']:.4f} ({done['cpu_seconds']:.0f} s)",
+            flush=True,
         )
 
 
@@ -313,7 +339,8 @@ def parts(what: str, args: argparse.Namespace) -> None:
         keep(path, costs(args.repeats, args.wall))
     elif what == "memory":
         command = [sys.executable, __file__, "memory", "--only"]
-        peaks = {n: float(subprocess.check_output([*command, n]).split()[-1]) for n in [*names, *THEIRS]}
+        printed = {n: subprocess.check_output([*command, n]) for n in [*names, *THEIRS]}
+        peaks = {n: float(text.split()[-1]) for n, text in printed.items()}
         keep(path, {"hardware": hardware.describe(), "megabytes_above_the_model": peaks})
     elif what == "quality":
         methods = {**METHODS, LIBRARY: (None, METHODS["LoRA"][1])}

@@ -1,11 +1,13 @@
 """bfloat16 beside float32: is the step faster, and does the model learn as much from it?
 
-Equal first weights, equal batches, equal steps; the two take turns, seed after seed. Both are judged in fp32 on the same
-held-out masks. The difference of the losses is paired by seed.
+Equal first weights, equal batches, equal steps; the two take turns, seed after seed. Both are
+judged in fp32 on the same held-out masks. The difference of the losses is paired by seed.
 
-    python benchmarks/precision.py            # --quick: a small one, written nowhere; --wall: wall clock, all cores
+    python benchmarks/precision.py            # --wall: wall clock, all cores
+    python benchmarks/precision.py --quick    # a small one, written nowhere
 
-Where the processor has no fast bfloat16 (``hardware.precision``) the record shows that it does not pay.
+Where the processor has no fast bfloat16 (``hardware.precision``) the record shows that it does not
+pay.
 """
 
 from __future__ import annotations
@@ -25,9 +27,17 @@ from course_lib.pretraining import Prepared, PretrainConfig, build_model, prepar
 from course_lib.training import train
 
 BASE = PretrainConfig(
-    seconds=None, steps=150, n_layers=4, d_model=256, n_heads=4, seq_len=128, batch_size=8, evaluate_every=None,
-    checkpoint_seconds=None, validation_tokens=40_000,
-)  # fmt: skip
+    seconds=None,
+    steps=150,
+    n_layers=4,
+    d_model=256,
+    n_heads=4,
+    seq_len=128,
+    batch_size=8,
+    evaluate_every=None,
+    checkpoint_seconds=None,
+    validation_tokens=40_000,
+)
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -39,22 +49,26 @@ def one_run(prepared: Prepared, precision: str, seed: int, steps: int, clock) ->
     started = clock()
     train(model, MaskedLM(), stream, config.training(), progress=False)
     seconds = clock() - started
-    return {"seconds": seconds, "nll": evaluate(model, MaskedLM(), prepared.validation, precision="fp32").nll}
+    return {
+        "seconds": seconds,
+        "nll": evaluate(model, MaskedLM(), prepared.validation, precision="fp32").nll,
+    }
 
 
 def main() -> None:
     """Take turns, and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--wall", action="store_true", help="wall clock and all cores; needs a quiet machine")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "precision.json")
+    parser.add_argument(
+        "--wall", action="store_true", help="wall clock and all cores; needs a quiet machine"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results" / "precision.json"
+    )
     args = parser.parse_args()
     clock, clock_name = choose_clock(args.wall)
-    prepared, steps, seeds = (
-        prepare(BASE, progress=False),
-        3 if args.quick else BASE.steps,
-        1 if args.quick else 5,
-    )
+    prepared = prepare(BASE, progress=False)
+    steps, seeds = (3, 1) if args.quick else (BASE.steps, 5)
     runs: dict[str, list[dict]] = {name: [] for name in DTYPES}
     for seed in range(seeds):
         for name in DTYPES:
@@ -63,15 +77,18 @@ def main() -> None:
     nll = {name: [r["nll"] for r in mine] for name, mine in runs.items()}
     shape = dict(rows=BASE.batch_size, seq_len=BASE.seq_len)
     targets = round(BASE.mask.rate * BASE.batch_size * BASE.seq_len)
-    flops = steps * training_flops(BASE.encoder(prepared.tokenizer.vocab_size), targets=targets, **shape)
+    encoder = BASE.encoder(prepared.tokenizer.vocab_size)
+    flops = steps * training_flops(encoder, targets=targets, **shape)
     peaks = {name: matrix_peak(dtype, clock=clock) for name, dtype in DTYPES.items()}
     result = {
-        "clock": clock_name, "steps": steps, "matrix_peak_flops": peaks,
+        "clock": clock_name,
+        "steps": steps,
+        "matrix_peak_flops": peaks,
         "nll": {name: spread(x) for name, x in nll.items()},
         "nll_difference": spread([b - a for a, b in zip(nll["fp32"], nll["bf16"], strict=True)]),
         "speedup": speedup(seconds["fp32"], seconds["bf16"]),
         "share_of_peak": {n: spread([flops / s / peaks[n] for s in x]) for n, x in seconds.items()},
-    }  # fmt: skip
+    }
     print(json.dumps({k: round(result[k]["median"], 4) for k in ("speedup", "nll_difference")}))
     if not args.quick:
         write_record(args.out, result)

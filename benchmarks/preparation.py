@@ -1,12 +1,14 @@
-"""Preparing text: on one core and on all, once and then from the cache, and a corpus larger than one would keep in memory.
+"""Preparing text: on one core and on all, once and from the cache, and a corpus of a gigabyte.
 
-* ``cores``: encoding the same 8 MB of the embedded corpus with one thread of the tokenizer and with all, in turns, each
-  in a process of its own (wall clock: the question is what a user waits).
-* ``large``: a synthetic corpus of 1 GB (paragraphs of the embedded one, drawn at random with a seed, never all in
-  memory) is encoded to disk, opened again from the cache, and streamed: 300 shuffled, masked batches from all over it.
-  ``resident_bytes`` is the most memory that the process ever held, PyTorch included.
+* ``cores``: encoding the same 8 MB of the embedded corpus with one thread of the tokenizer and with
+  all, in turns, each in a process of its own (wall clock: the question is what a user waits).
+* ``large``: a synthetic corpus of 1 GB (paragraphs of the embedded one, drawn at random with a
+  seed, never all in memory) is encoded to disk, opened again from the cache, and streamed: 300
+  shuffled, masked batches from all over it. ``resident_bytes`` is the most memory that the process
+  ever held, PyTorch included.
 
-    python benchmarks/preparation.py            # about four minutes on two quiet cores; --quick: 10 MB, written nowhere
+    python benchmarks/preparation.py            # about four minutes on two quiet cores
+    python benchmarks/preparation.py --quick    # 10 MB, written nowhere
 """
 
 from __future__ import annotations
@@ -24,7 +26,14 @@ from pathlib import Path
 
 from course_lib.batches import MLMStream, encode_corpus
 from course_lib.data import load_corpus
-from course_lib.measuring import matrix_peak, resident_bytes, speedup, spread, take_turns, write_record
+from course_lib.measuring import (
+    matrix_peak,
+    resident_bytes,
+    speedup,
+    spread,
+    take_turns,
+    write_record,
+)
 from course_lib.pretraining import PretrainConfig, prepare
 
 
@@ -68,10 +77,13 @@ def large(megabytes: int) -> dict:
         for step in range(0, 300_000, 1000):
             stream.batch(step)
         return {
-            "megabytes": megabytes, "tokens": len(tokens), "seconds": seconds, "seconds_from_the_cache": again,
+            "megabytes": megabytes,
+            "tokens": len(tokens),
+            "seconds": seconds,
+            "seconds_from_the_cache": again,
             "milliseconds_a_batch": (time.perf_counter() - started) / 300 * 1000,
             "resident_bytes": {"prepared": prepared, "streamed": resident_bytes()[1]},
-        }  # fmt: skip
+        }
 
 
 def in_a_process(*arguments: str, threads: int) -> dict | float:
@@ -85,13 +97,17 @@ def in_a_process(*arguments: str, threads: int) -> dict | float:
 def measure_cores(megabytes: int, repeats: int) -> dict:
     """One thread and all, in turns."""
     cores = os.cpu_count() or 1
-    sides = {name: lambda n=n: in_a_process("--part", "encode", str(megabytes), threads=n)
-             for name, n in (("one", 1), ("all", cores))}  # fmt: skip
+    sides = {
+        name: lambda n=n: in_a_process("--part", "encode", str(megabytes), threads=n)
+        for name, n in (("one", 1), ("all", cores))
+    }
     seconds = take_turns(sides, repeats=repeats)
     return {
-        "megabytes": megabytes, "matrix_peak_flops": matrix_peak(), "seconds": {k: spread(v) for k, v in seconds.items()},
+        "megabytes": megabytes,
+        "matrix_peak_flops": matrix_peak(),
+        "seconds": {k: spread(v) for k, v in seconds.items()},
         "speedup": speedup(seconds["one"], seconds["all"]),
-    }  # fmt: skip
+    }
 
 
 def main() -> None:
@@ -99,9 +115,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", choices=("cores", "large"))
-    parser.add_argument("--megabytes", type=int, default=1000, help="size of the large corpus (default 1000)")
+    parser.add_argument(
+        "--megabytes", type=int, default=1000, help="size of the large corpus (default 1000)"
+    )
     parser.add_argument("--part", nargs=2, help=argparse.SUPPRESS)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "preparation.json")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results" / "preparation.json"
+    )
     args = parser.parse_args()
     if args.part:
         print(json.dumps({"large": large, "encode": encode_only}[args.part[0]](int(args.part[1]))))

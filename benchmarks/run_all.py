@@ -1,12 +1,13 @@
 """Run the benchmarks again, and lay what they find beside the records. ``make bench`` calls this.
 
-    python benchmarks/run_all.py                     # what is timed: an hour and a quarter on two quiet cores
-    python benchmarks/run_all.py collation step      # these only
-    python benchmarks/run_all.py --experiments       # what is not timed (accuracies, losses): hours
-    python benchmarks/run_all.py --record            # into benchmarks/results, in place of what is there
+    python benchmarks/run_all.py                  # what is timed: an hour and a quarter, two cores
+    python benchmarks/run_all.py collation step   # these only
+    python benchmarks/run_all.py --experiments    # what is not timed (accuracies, losses): hours
+    python benchmarks/run_all.py --record         # into benchmarks/results, over what is there
 
-Without ``--record`` the records stay as they are, and the new ones go to ``_build/bench``. A benchmark that fails is named at
-the end, and the others run all the same. Close everything else first: most are timed by the wall's clock.
+Without ``--record`` the records stay as they are, and the new ones go to ``_build/bench``. A
+benchmark that fails is named at the end, and the others run all the same. Close everything else
+first: most are timed by the wall's clock.
 """
 
 from __future__ import annotations
@@ -61,10 +62,14 @@ def main() -> None:
     """Run them one after the other, and compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "names", nargs="*", help="benchmarks, by the names of their scripts (default: all that are timed)"
+        "names",
+        nargs="*",
+        help="benchmarks, by the names of their scripts (default: all that are timed)",
     )
     parser.add_argument("--experiments", action="store_true", help="those that are not timed")
-    parser.add_argument("--record", action="store_true", help="replace the records in benchmarks/results")
+    parser.add_argument(
+        "--record", action="store_true", help="replace the records in benchmarks/results"
+    )
     args = parser.parse_args()
     known = TIMED | EXPERIMENTS
     chosen = (
@@ -74,7 +79,8 @@ def main() -> None:
     )
     if unknown := set(args.names) - {n.split()[0] for n in known}:
         parser.error(
-            f"no benchmark {', '.join(sorted(unknown))}: choose from {', '.join(sorted({n.split()[0] for n in known}))}"
+            f"no benchmark {', '.join(sorted(unknown))}: choose from "
+            f"{', '.join(sorted({n.split()[0] for n in known}))}"
         )
     folder = RESULTS if args.record else AGAIN
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,18 +1,22 @@
-"""One training step: ours beside that of ``transformers``, bare and under ``Trainer``: same architecture, weights and batch.
+"""One training step, ours beside ``transformers``, bare and under ``Trainer``: same weights, batch.
 
-First they must agree: the same loss to 1e-5 and the same gradients to 1e-4, in fp32. Then they take turns. A step is
-forward, backward, clipping and fused AdamW. ``BertForMaskedLM`` computes logits at every position (SDPA, nothing logged,
-batches ready in memory), ours at the masked ones; that is the whole difference. "ours, lean top" also computes the output
-layer and feed-forward of the last block at the masked positions only (``model.top_at_targets``). Peak memory is that of one
-step above what the process held before it, each side in a process of its own.
+First they must agree: the same loss to 1e-5 and the same gradients to 1e-4, in fp32. Then they take
+turns. A step is forward, backward, clipping and fused AdamW. ``BertForMaskedLM`` computes logits at
+every position (SDPA, nothing logged, batches ready in memory), ours at the masked ones; that is the
+whole difference. "ours, lean top" also computes the output layer and feed-forward of the last block
+at the masked positions only (``model.top_at_targets``). Peak memory is that of one step above what
+the process held before it, each side in a process of its own.
 
-``modern``: the same beside ``ModernBertForMaskedLM``, which can leave out the other logits too (``sparse_prediction``).
-Whoever sets that has most of the gain already, and what is left is the measure of the rest.
+``modern``: the same beside ``ModernBertForMaskedLM``, which can leave out the other logits too
+(``sparse_prediction``). Whoever sets that has most of the gain already, and what is left is the
+measure of the rest.
 
-    python benchmarks/step.py                 # --quick: a small one, written nowhere; --wall: wall clock, all cores
+    python benchmarks/step.py                 # --wall: wall clock, all cores
+    python benchmarks/step.py --quick         # a small one, written nowhere
     python benchmarks/step.py --only modern   # this part; the others stay as they are recorded
 
-``share_of_peak`` counts useful operations only (``encoder.costs.training_flops``, the head at masked positions), for both sides.
+``share_of_peak`` counts useful operations only (``encoder.costs.training_flops``, the head at
+masked positions), for both sides.
 """
 
 from __future__ import annotations
@@ -27,12 +31,17 @@ from pathlib import Path
 
 import torch
 from torch.utils.data import DataLoader
-from transformers import ModernBertForMaskedLM, PreTrainedModel, Trainer, TrainerCallback, TrainingArguments
+from transformers import (
+    ModernBertForMaskedLM,
+    PreTrainedModel,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
 from transformers.utils import logging
 
 from course_lib.batch import Batch
 from course_lib.encoder import EncoderConfig, MaskedLanguageModel
-from course_lib.encoder.convert import mlm_to_transformers
 from course_lib.encoder.costs import training_flops
 from course_lib.hardware import autocast
 from course_lib.masking import MaskPolicy, mask_tokens
@@ -69,23 +78,26 @@ def ready(vocab_size: int, form: str = "bert") -> tuple[MaskedLanguageModel, Bat
 
 
 def library(ours: MaskedLanguageModel) -> PreTrainedModel:
-    """The model of ``transformers`` with our weights, ready to train; ModernBERT with its sparse head."""
-    theirs = mlm_to_transformers(ours).train()
+    """The model of ``transformers`` with our weights, ready to train; ModernBERT's head sparse."""
+    theirs = ours.to_transformers().train()
     if isinstance(theirs, ModernBertForMaskedLM):
         theirs.sparse_prediction = True
     return theirs
 
 
-def disagreement(ours: MaskedLanguageModel, theirs: PreTrainedModel, batch: Batch) -> dict[str, float]:
-    """Difference of the losses, and largest difference of a gradient relative to the largest gradient."""
+def disagreement(
+    ours: MaskedLanguageModel, theirs: PreTrainedModel, batch: Batch
+) -> dict[str, float]:
+    """Difference of the losses, and largest one of a gradient relative to the largest gradient."""
     own = MaskedLM()(ours, batch).mean
     own.backward()
     other = theirs(input_ids=batch.input_ids, labels=batch.labels).loss
     other.backward()
-    carrier = MaskedLanguageModel(ours.config)  # carries gradients through the renaming of the weights
+    # carries gradients through the renaming of the weights
+    carrier = MaskedLanguageModel(ours.config)
     grads = {name: p.grad for name, p in ours.named_parameters()}
     carrier.load_state_dict(grads)
-    expected = dict(mlm_to_transformers(carrier).named_parameters())
+    expected = dict(carrier.to_transformers().named_parameters())
     used = {name: p.grad for name, p in theirs.named_parameters() if p.grad is not None}
     largest = max(float(g.abs().max()) for g in used.values())
     gap = max(float((expected[name].detach() - g).abs().max()) for name, g in used.items())
@@ -127,16 +139,26 @@ def bare_step(model, batch: Batch, precision: str):
 
 
 def trainer_step(model, batch: Batch, precision: str, clock, folder: str):
-    """Seconds of one step of Trainer, as a function: it runs STEPS + 1 steps and leaves out the first."""
+    """Seconds of one step of Trainer, as a function: of STEPS + 1 steps the first is left out."""
     row = {"input_ids": batch.input_ids, "labels": batch.labels}
     arguments = TrainingArguments(
-        output_dir=folder, max_steps=STEPS + 1, bf16=precision == "bf16", use_cpu=True, report_to=[],
-        save_strategy="no", logging_strategy="no", disable_tqdm=True, max_grad_norm=1.0, optim="adamw_torch_fused",
-    )  # fmt: skip
+        output_dir=folder,
+        max_steps=STEPS + 1,
+        bf16=precision == "bf16",
+        use_cpu=True,
+        report_to=[],
+        save_strategy="no",
+        logging_strategy="no",
+        disable_tqdm=True,
+        max_grad_norm=1.0,
+        optim="adamw_torch_fused",
+    )
 
     def step() -> float:
         ticks = Ticks(clock)
-        Ready(model=model, args=arguments, train_dataset=[row] * (STEPS + 1), callbacks=[ticks]).train()
+        rows = [row] * (STEPS + 1)
+        trainer = Ready(model=model, args=arguments, train_dataset=rows, callbacks=[ticks])
+        trainer.train()
         return (ticks.times[-1] - ticks.times[0]) / STEPS
 
     return step
@@ -182,23 +204,31 @@ def compare(vocab_size: int, precision: str, repeats: int, clock, form: str = "b
     peak = matrix_peak(DTYPES[precision], clock=clock)
     flops = training_flops(ours.config, rows=ROWS, seq_len=WIDTH, targets=batch.n_targets)
     return {
-        "vocab_size": vocab_size, "precision": precision, "disagreement_fp32": gap, "matrix_peak_flops": peak,
+        "vocab_size": vocab_size,
+        "precision": precision,
+        "disagreement_fp32": gap,
+        "matrix_peak_flops": peak,
         "seconds": {k: spread(v) for k, v in seconds.items()},
         "tokens_per_second": {k: spread([ROWS * WIDTH / s for s in v]) for k, v in seconds.items()},
         "share_of_peak": {k: spread([flops / s / peak for s in v]) for k, v in seconds.items()},
         "speedup": {k: speedup(seconds[k], seconds["ours"]) for k in ("Trainer", name)},
-        "speedup_lean_top": {k: speedup(seconds[k], seconds["ours, lean top"]) for k in ("Trainer", name, "ours")},
-    }  # fmt: skip
+        "speedup_lean_top": {
+            k: speedup(seconds[k], seconds["ours, lean top"]) for k in ("Trainer", name, "ours")
+        },
+    }
 
 
 def peak_of(side: str, vocab_size: int) -> int:
-    """Bytes that two fp32 steps need above what the process holds before them (run in a process of its own)."""
+    """Bytes that two fp32 steps need above what the process, one of its own, holds before them."""
     ours, batch = ready(vocab_size)
     model = ours if side == "ours" else library(ours)
     clock = choose_clock()[0]
     forget_peak()
     before = resident_bytes()[0]
-    step = our_step(model, batch, "fp32", clock) if side == "ours" else bare_step(model, batch, "fp32")
+    if side == "ours":
+        step = our_step(model, batch, "fp32", clock)
+    else:
+        step = bare_step(model, batch, "fp32")
     step(), step()
     return resident_bytes()[1] - before
 
@@ -206,10 +236,10 @@ def peak_of(side: str, vocab_size: int) -> int:
 def memory(vocab_size: int) -> dict:
     """Peak memory of both sides, and their ratio."""
     command = [sys.executable, __file__, "--peak", str(vocab_size)]
-    found = {
-        side: int(subprocess.run([*command, side], capture_output=True, text=True, check=True).stdout)
-        for side in ("BertForMaskedLM", "ours")
-    }
+    found = {}
+    for side in ("BertForMaskedLM", "ours"):
+        done = subprocess.run([*command, side], capture_output=True, text=True, check=True)
+        found[side] = int(done.stdout)
     return {
         "vocab_size": vocab_size,
         "bytes": found,
@@ -222,7 +252,12 @@ def report(found: dict) -> dict:
     ratios = {k: round(v["median"], 2) for k, v in found["speedup"].items()}
     ratios |= {f"lean, {k}": round(v["median"], 2) for k, v in found["speedup_lean_top"].items()}
     share = {k: round(v["median"], 3) for k, v in found["share_of_peak"].items()}
-    case = {"v": found["vocab_size"], "precision": found["precision"], "speedup": ratios, "share": share}
+    case = {
+        "v": found["vocab_size"],
+        "precision": found["precision"],
+        "speedup": ratios,
+        "share": share,
+    }
     print(json.dumps(case), flush=True)
     return found
 
@@ -231,7 +266,9 @@ def main() -> None:
     """Compare, and write; with ``--only`` the other part stays as it was recorded."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--wall", action="store_true", help="wall clock and all cores; needs a quiet machine")
+    parser.add_argument(
+        "--wall", action="store_true", help="wall clock and all cores; needs a quiet machine"
+    )
     parser.add_argument("--only", choices=("bert", "modern"))
     parser.add_argument("--peak", nargs=2, metavar=("VOCABULARY", "SIDE"), help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "step.json")

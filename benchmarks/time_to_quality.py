@@ -1,19 +1,21 @@
-"""How long does this course's loop take to reach what ``Trainer`` reaches in ten minutes? Held-out NLL against seconds.
+"""How soon does this course's loop reach what ``Trainer`` reaches in ten minutes, in held-out NLL?
 
-Both sides are those of ``mlm_vs_trainer.py``, at their best settings: ours with the recipe of ``PretrainConfig``, theirs
-with the better of two peak rates, the two best of the sweep at ninety seconds. Theirs gets ten minutes for each, ours an
-eighth of it, each with a schedule that spans its own budget. Same text, same masks, same held-out tokens, and evaluation
-spends no budget on either side.
+Both sides are those of ``mlm_vs_trainer.py``, at their best settings: ours with the recipe of
+``PretrainConfig``, theirs with the better of two peak rates, the two best of the sweep at ninety
+seconds. Theirs gets ten minutes for each, ours an eighth of it, each with a schedule that spans its
+own budget. Same text, same masks, same held-out tokens, and evaluation spends no budget on either
+side.
 
-A third side tells what of the distance is the model and what the loop: ``Trainer`` with ``ModernBertForMaskedLM``, which
-has the architecture of ours and computes its head at the masked positions only (``sparse_prediction``), for an eighth too.
+A third side tells what of the distance is the model and what the loop: ``Trainer`` with
+``ModernBertForMaskedLM``, which has the architecture of ours and computes its head at the masked
+positions only (``sparse_prediction``), for an eighth too.
 
     python benchmarks/time_to_quality.py                # twenty-three minutes on two cores
     python benchmarks/time_to_quality.py --quick        # seconds, written nowhere
 
-Prediction, written before the first run: ours passes Trainer's last value within its eighth, because a BERT of this size
-stays long near the unigram line (chapter 09). ``seconds_to_reach`` is read from ours by linear interpolation between two
-evaluations; ``None`` if it was not reached.
+Prediction, written before the first run: ours passes Trainer's last value within its eighth,
+because a BERT of this size stays long near the unigram line (chapter 09). ``seconds_to_reach`` is
+read from ours by linear interpolation between two evaluations; ``None`` if it was not reached.
 """
 
 from __future__ import annotations
@@ -39,9 +41,15 @@ RESULTS = Path(__file__).parent / "results"
 def main() -> None:
     """Run ours, then theirs, and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=600.0, help="Trainer's budget (default 600)")
-    parser.add_argument("--rates", type=float, nargs="+", default=[1e-3, 3e-3], help="Trainer's peak rates")
-    parser.add_argument("--quick", action="store_true", help="16 seconds for Trainer, written nowhere")
+    parser.add_argument(
+        "--seconds", type=float, default=600.0, help="Trainer's budget (default 600)"
+    )
+    parser.add_argument(
+        "--rates", type=float, nargs="+", default=[1e-3, 3e-3], help="Trainer's peak rates"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="16 seconds for Trainer, written nowhere"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS / "time_to_quality.json")
     args = parser.parse_args()
     logging.set_verbosity_error()
@@ -60,15 +68,20 @@ def main() -> None:
     seconds, modern_seconds = (seconds_to_reach(run["curve"], goal) for run in (ours, modern))
     tokenizer = prepared.tokenizer
     result = {
-        "clock": "wall clock", "matrix_peak_flops": matrix_peak(torch.bfloat16 if bf16 else torch.float32), "config": asdict(config),
+        "clock": "wall clock",
+        "matrix_peak_flops": matrix_peak(torch.bfloat16 if bf16 else torch.float32),
+        "config": asdict(config),
         "unigram_nll": unigram_nll(
             prepared.tokens.tokens, prepared.validation, tokenizer.vocab_size, tokenizer.special_ids
         ),
-        "runs": [ours, theirs], "goal_nll": goal, "seconds_to_reach": seconds,
+        "runs": [ours, theirs],
+        "goal_nll": goal,
+        "seconds_to_reach": seconds,
         "sweep": {f"{run['lr']:g}": run["validation_nll"] for run in sweep},
         "times_faster": None if seconds is None else theirs["seconds"] / seconds,
-        "modern": modern, "modern_seconds_to_reach": modern_seconds,
-    }  # fmt: skip
+        "modern": modern,
+        "modern_seconds_to_reach": modern_seconds,
+    }
     shown = (
         "unigram_nll",
         "goal_nll",

@@ -1,18 +1,21 @@
 """Does AdamW need warm-up, and does that depend on where the norms stand?
 
-A small masked language model, once in BERT's shape (norms *after* each residual sum, post-LN) and once in the modern
-shape (norms *before* each branch, pre-LN, rotary positions), is trained at several peak rates with and without
-warm-up. Without: the rate falls linearly from the first step. With: it rises during a fifth of the steps, then falls.
-Same text, same order and same first weights for both; judged on the same held-out masks. The budget is steps. The
-record is written after each run, and a run that stands in it is not made again.
+A small masked language model, once in BERT's shape (norms *after* each residual sum, post-LN) and
+once in the modern shape (norms *before* each branch, pre-LN, rotary positions), is trained at
+several peak rates with and without warm-up. Without: the rate falls linearly from the first step.
+With: it rises during a fifth of the steps, then falls. Same text, same order and same first weights
+for both; judged on the same held-out masks. The budget is steps. The record is written after each
+run, and a run that stands in it is not made again.
 
-    python benchmarks/warmup.py                # writes benchmarks/results/warmup.json, about two minutes
+    python benchmarks/warmup.py   # writes benchmarks/results/warmup.json, about two minutes
 
-Claims: a post-LN Transformer needs warm-up, a pre-LN one does not (Xiong et al. 2020, arXiv:2002.04745); warm-up
-widens the range of rates that work (Kalra and Barkeshli 2024, arXiv:2406.09405).
-Prediction, written before the run but after a trial with two seeds: at 1e-2 post-LN without warm-up stays at the unigram
-line and with warm-up falls at least 0.1 nats below it. Pre-LN falls below it in both cases, at every rate; the
-largest difference that warm-up makes to it is smaller than the one it makes to post-LN.
+Claims: a post-LN Transformer needs warm-up, a pre-LN one does not (Xiong et al. 2020,
+arXiv:2002.04745); warm-up widens the range of rates that work (Kalra and Barkeshli 2024,
+arXiv:2406.09405).
+Prediction, written before the run but after a trial with two seeds: at 1e-2 post-LN without warm-up
+stays at the unigram line and with warm-up falls at least 0.1 nats below it. Pre-LN falls below it
+in both cases, at every rate; the largest difference that warm-up makes to it is smaller than the
+one it makes to post-LN.
 """
 
 from __future__ import annotations
@@ -34,9 +37,21 @@ from course_lib.training import NonFiniteError, train
 RATES = (3e-3, 6e-3, 1e-2)
 WARMUPS = (0.0, 0.2)
 BASE = PretrainConfig(
-    corpus="wikipedia", shape="bert", n_layers=4, d_model=64, n_heads=4, vocab_size=1000, seq_len=32, batch_size=32,
-    steps=150, seconds=None, precision="fp32", validation_tokens=8192, evaluate_every=None, checkpoint_seconds=None,
-)  # fmt: skip
+    corpus="wikipedia",
+    shape="bert",
+    n_layers=4,
+    d_model=64,
+    n_heads=4,
+    vocab_size=1000,
+    seq_len=32,
+    batch_size=32,
+    steps=150,
+    seconds=None,
+    precision="fp32",
+    validation_tokens=8192,
+    evaluate_every=None,
+    checkpoint_seconds=None,
+)
 
 
 def one_run(prepared: Prepared, shape: str, lr: float, warmup: float, seed: int) -> dict:
@@ -46,9 +61,13 @@ def one_run(prepared: Prepared, shape: str, lr: float, warmup: float, seed: int)
     run = {"shape": shape, "lr": lr, "warmup": warmup, "seed": seed}
     try:
         train(
-            model, MaskedLM(), replace(prepared.stream, seed=seed), config.training(), device="cpu",
+            model,
+            MaskedLM(),
+            replace(prepared.stream, seed=seed),
+            config.training(),
+            device="cpu",
             progress=False,
-        )  # fmt: skip
+        )
     except NonFiniteError:
         return run | {"nll": None}
     return run | {"nll": evaluate(model, MaskedLM(), prepared.validation, precision="fp32").nll}
@@ -57,7 +76,9 @@ def one_run(prepared: Prepared, shape: str, lr: float, warmup: float, seed: int)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "warmup.json")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results" / "warmup.json"
+    )
     args = parser.parse_args()
     torch.set_num_threads(1)  # so small a model is as fast on one core
     prepared = prepare(BASE, progress=False)

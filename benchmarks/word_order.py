@@ -1,11 +1,12 @@
 """Does a masked model's pseudo-log-likelihood know word order, and after how much training?
 
-Salazar et al. 2020 (arXiv:1910.14659) rank sentences by the sum of the log-probabilities of their tokens, each masked
-alone. Here small models are trained for several numbers of steps, and asked which of two sentences a person wrote:
-the original, or the one with two neighbouring words exchanged (``course_lib.evaluation.word_order``). Beside them stand an
-untrained network and a tuned bigram. No clock is used, so a busy machine changes nothing but the waiting time.
+Salazar et al. 2020 (arXiv:1910.14659) rank sentences by the sum of the log-probabilities of their
+tokens, each masked alone. Here small models are trained for several numbers of steps, and asked
+which of two sentences a person wrote: the original, or the one with two neighbouring words
+exchanged (``course_lib.evaluation.word_order``). Beside them stand an untrained network and a tuned
+bigram. No clock is used, so a busy machine changes nothing but the waiting time.
 
-    python benchmarks/word_order.py            # writes benchmarks/results/word_order.json, about ten minutes
+    python benchmarks/word_order.py   # writes benchmarks/results/word_order.json, ten minutes
 
 ``wins`` holds 1 for each pair whose original scores higher, 0 for the other, 0.5 for a tie.
 """
@@ -58,24 +59,22 @@ def one_run(prepared: Prepared, encoded: list[list[list[int]]], steps: int, seed
     nll = evaluate(model, MaskedLM(), prepared.validation, precision="fp32").nll
     found = wins(*scores)
     print(
-        f"{steps:5d} steps, seed {seed}: held out {nll:.3f} nats, {np.mean(found):.1%} of the pairs",
+        f"{steps:5d} steps, seed {seed}: held out {nll:.3f} nats, "
+        f"{np.mean(found):.1%} of the pairs",
         flush=True,
     )
     return {"steps": steps, "seed": seed, "validation_nll": nll, "wins": found}
 
 
 def bigram_wins(prepared: Prepared, corpus, encoded: list[list[list[int]]]) -> list[float]:
-    """The same question to a bigram, tuned on the test text (the pairs are from the validation text)."""
+    """The same question to a bigram, tuned on the test text (the pairs are of validation)."""
     tokenizer = prepared.tokenizer
     rows = [tokenizer.encode(text).ids for text in list(corpus.texts("test"))[:20]]
     never = tokenizer.special_ids
     model = fit_ngrams(prepared.tokens.tokens, tokenizer.vocab_size, order=2, never=never)
     model = tune_ngrams(model, np.concatenate([np.array(row) for row in rows]))
-    scores = [
-        torch.tensor([-model.nll(np.array(ids)) * (len(ids) - 2) for ids in side], dtype=torch.float64)
-        for side in encoded
-    ]
-    return wins(*scores)
+    scores = [[-model.nll(np.array(ids)) * (len(ids) - 2) for ids in side] for side in encoded]
+    return wins(*(torch.tensor(side, dtype=torch.float64) for side in scores))
 
 
 def main() -> None:
@@ -84,7 +83,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, nargs="+", default=[0, 250, 1000, 2500])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--pairs", type=int, default=300)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "word_order.json")
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent / "results" / "word_order.json"
+    )
     args = parser.parse_args()
     prepared, corpus = prepare(CONFIG, progress=False), load_corpus(CONFIG.corpus, progress=False)
     pairs: list[Pair] = swapped_pairs(
@@ -93,7 +94,11 @@ def main() -> None:
     encoded = [[prepared.tokenizer.encode(pair[side]).ids for pair in pairs] for side in (0, 1)]
     bigram = bigram_wins(prepared, corpus, encoded)
     print(f"{len(pairs)} pairs; bigram {np.mean(bigram):.1%}", flush=True)
-    runs = [one_run(prepared, encoded, steps, seed) for steps in args.steps for seed in range(args.seeds)]
+    runs = [
+        one_run(prepared, encoded, steps, seed)
+        for steps in args.steps
+        for seed in range(args.seeds)
+    ]
     result = {
         "corpus": prepared.tokens.fingerprint,
         "pairs": len(pairs),

@@ -1,4 +1,8 @@
-"""The command line: ``python -m course_lib data | pretrain | evaluate | fill-mask``."""
+"""The command line: ``python -m course_lib data | pretrain | evaluate | fill-mask``.
+
+The options of ``pretrain`` are the fields of ``PretrainConfig`` and of its ``MaskPolicy``: a new
+setting there is a new option here.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,10 @@ import argparse
 import json
 import os
 import sys
-from dataclasses import fields
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from pathlib import Path
+from typing import Any, get_args, get_type_hints
 
 from course_lib import data
 from course_lib.distributed import join
@@ -18,40 +24,26 @@ from course_lib.objectives import MaskedLM
 from course_lib.pretraining import PretrainConfig, prepare, pretrain
 from course_lib.training import load_model
 
+KINDS = (int, float, str, bool)
+BUDGET = {
+    "seconds": "budget of training time (default 90)",
+    "steps": "budget in steps: repeatable bit for bit on one machine",
+}
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m course_lib", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("data", help="fetch and unpack all data, so that the rest works offline")
     train = commands.add_parser("pretrain", help="pre-train a masked language model")
-    default = PretrainConfig()
-    train.add_argument(
-        "--out", type=Path, required=True, help="folder for checkpoints, the model and result.json"
-    )
-    train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint in --out")
+    out = "folder for checkpoints, the model and result.json"
+    train.add_argument("--out", type=Path, required=True, help=out)
+    train.add_argument("--resume", action="store_true", help="go on from the newest checkpoint")
+    shard = "cut the state over the workers that torchrun started (FSDP)"
+    train.add_argument("--shard", action="store_true", help=shard)
     budget = train.add_mutually_exclusive_group()
-    budget.add_argument(
-        "--seconds", type=float, help=f"budget of training time (default {default.seconds:g})"
-    )
-    budget.add_argument("--steps", type=int, help="budget in steps: repeatable bit for bit on one machine")
-    for name, kind in [
-        ("corpus", str), ("shape", str), ("kind", str), ("n-layers", int), ("d-model", int), ("n-heads", int),
-        ("vocab-size", int), ("seq-len", int), ("batch-size", int), ("optimizer", str), ("lr", float), ("schedule", str),
-        ("warmup", float), ("weight-decay", float), ("accumulation", int), ("precision", str), ("seed", int),
-        ("evaluate-every", int), ("patience", int), ("checkpoint-every", int), ("checkpoint-seconds", float),
-        ("validation-tokens", int),
-    ]:  # fmt: skip
-        value = getattr(default, name.replace("-", "_"))
-        train.add_argument(f"--{name}", type=kind, default=value, help=f"default {value}")
-    train.add_argument(
-        "--mask-rate", type=float, default=default.mask.rate, help="share of tokens to predict"
-    )
-    train.add_argument("--mask-unit", default=default.mask.unit, help="token, word or span")
-    train.add_argument(
-        "--shard", action="store_true", help="cut the state over the workers that torchrun started (FSDP)"
-    )
-    train.add_argument("--compile", action="store_true", help="use torch.compile")
-    train.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events")
+    _add_fields(train, PretrainConfig, instead={"mask": None, **dict.fromkeys(BUDGET, budget)})
+    _add_fields(train, MaskPolicy, prefix="mask-", defaults=vars(PretrainConfig().mask))
     judge = commands.add_parser("evaluate", help="held-out loss of a trained model")
     judge.add_argument("folder", type=Path)
     fill = commands.add_parser("fill-mask", help="the likeliest tokens for each [MASK]")
@@ -61,38 +53,73 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_fields(
+    parser: argparse.ArgumentParser,
+    config: type,
+    *,
+    prefix: str = "",
+    defaults: Mapping[str, Any] = {},
+    instead: Mapping[str, Any] = {},
+) -> None:
+    """An option for each field of a configuration; what is not given stays out of the result.
+
+    instead: by the name of a field, the group that gets its option, or ``None`` for no option.
+    """
+    hints = get_type_hints(config)
+    for f in fields(config):
+        where = instead.get(f.name, parser)
+        if where is None:
+            continue
+        kinds = [kind for kind in get_args(hints[f.name]) or (hints[f.name],) if kind in KINDS]
+        default = defaults.get(f.name, None if f.default is MISSING else f.default)
+        more = {"action": "store_true"} if bool in kinds else {"type": kinds[0]}
+        if hints[f.name] == tuple[float, float]:
+            more["nargs"] = 2
+        where.add_argument(
+            f"--{prefix}{f.name.replace('_', '-')}",
+            default=argparse.SUPPRESS,
+            help=BUDGET.get(f.name, f"default {default}"),
+            **more,
+        )
+
+
+def _config(args: argparse.Namespace) -> PretrainConfig:
+    """The configuration that the options of ``pretrain`` describe."""
+    given = vars(args)
+    mask = {
+        f.name: given[f"mask_{f.name}"] for f in fields(MaskPolicy) if f"mask_{f.name}" in given
+    }
+    values = {f.name: given[f.name] for f in fields(PretrainConfig) if f.name in given}
+    if "steps" in values:
+        values["seconds"] = None
+    return PretrainConfig.of(values | {"mask": vars(PretrainConfig().mask) | mask})
+
+
 def _pretrain(args: argparse.Namespace) -> None:
-    given = {f.name: getattr(args, f.name) for f in fields(PretrainConfig) if hasattr(args, f.name)}
-    if args.seconds is None and args.steps is None:
-        given["seconds"] = PretrainConfig().seconds
-    config = PretrainConfig(**given, mask=MaskPolicy(rate=args.mask_rate, unit=args.mask_unit))
+    config = _config(args)
     with join(sharded=args.shard) as workers:
         result = pretrain(config, args.out, resume=args.resume, workers=workers)
     if not workers.first:
         return
-    shown = ("unigram_nll", "validation_nll", "tokens_per_second", "steps", "seconds", "parameters")
+    shown = "unigram_nll", "validation_nll", "tokens_per_second", "steps", "seconds", "parameters"
     print(json.dumps({name: result[name] for name in shown}, indent=2))
-    print(
-        f"Wrote {args.out / 'result.json'}. Try: python -m course_lib fill-mask {args.out} 'The [MASK] was released in 1999.'"
-    )
+    example = "'The [MASK] was released in 1999.'"
+    print(f"Wrote {args.out / 'result.json'}.")
+    print(f"Try: python -m course_lib fill-mask {args.out} {example}")
 
 
 def _evaluate(args: argparse.Namespace) -> None:
     model, tokenizer = load_model(args.folder)
-    values = json.loads((args.folder / "result.json").read_text("utf-8"))["config"]
-    config = PretrainConfig(**{**values, "mask": MaskPolicy(**values["mask"])})
-    prepared = prepare(config)
+    result = json.loads((args.folder / "result.json").read_text("utf-8"))
+    prepared = prepare(PretrainConfig.of(result["config"]))
     if prepared.tokenizer.fingerprint != tokenizer.fingerprint:
         raise ValueError(
-            "the corpus in the cache is not the one this model was trained on: its tokenizer differs"
+            "the corpus in the cache is not the one this model was trained on: its tokenizer "
+            "differs"
         )
     found = evaluate(model, MaskedLM(), prepared.validation)
-    print(
-        json.dumps(
-            {"validation_nll": found.nll, "validation_accuracy": found.accuracy, "targets": found.count},
-            indent=2,
-        )
-    )
+    shown = {"validation_nll": found.nll, "validation_accuracy": found.accuracy}
+    print(json.dumps(shown | {"targets": found.count}, indent=2))
 
 
 def _fill_mask(args: argparse.Namespace) -> None:
@@ -113,7 +140,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         run[args.command](args)
     except KeyboardInterrupt as stopped:
-        if os.environ.get("RANK", "0") == "0":  # of several workers, all of which were stopped, one speaks
+        # of several workers, all of which were stopped, one speaks
+        if os.environ.get("RANK", "0") == "0":
             print(f"\n{stopped or 'interrupted'}", file=sys.stderr)
         return 130
     except (ValueError, OSError, RuntimeError) as error:

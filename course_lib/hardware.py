@@ -1,6 +1,7 @@
 """What machine is this, what can it do, and how large should an experiment be on it?
 
-``pick`` is the notebooks' one switch: the same cell trains a sketch on two CPU cores and the real thing on a GPU.
+``pick`` is the notebooks' one switch: the same cell trains a sketch on two CPU cores and the real
+thing on a GPU.
 
 >>> pick(cpu=64, gpu=512) in (64, 512)
 True
@@ -23,7 +24,7 @@ _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def autocast(device: torch.device, precision: str) -> contextlib.AbstractContextManager:
-    """Matrix products in ``precision`` ("fp32", "bf16", "fp16"). Raises ValueError for another name."""
+    """Matrix products in ``precision``, "fp32", "bf16" or "fp16"; ValueError for another name."""
     if precision == "fp32":
         return contextlib.nullcontext()
     if precision not in _DTYPES:
@@ -41,13 +42,15 @@ def device() -> torch.device:
 
 
 def scale() -> str:
-    """``"gpu"`` or ``"cpu"``: how large the course's experiments are. The variable COURSE_SCALE overrides it.
+    """``"gpu"`` or ``"cpu"``: how large the course's experiments are.
 
-    Raises ValueError for another value of the variable.
+    The environment variable COURSE_SCALE overrides it. Raises ValueError for another value of it.
     """
     wanted = os.environ.get("COURSE_SCALE") or device().type.replace("cuda", "gpu")
     if wanted not in ("cpu", "gpu"):
-        raise ValueError(f"the environment variable COURSE_SCALE must be 'cpu' or 'gpu', got {wanted!r}")
+        raise ValueError(
+            f"the environment variable COURSE_SCALE must be 'cpu' or 'gpu', got {wanted!r}"
+        )
     return wanted
 
 
@@ -62,14 +65,17 @@ def _cpu_flags() -> frozenset[str]:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     except OSError:
         return frozenset()
-    return frozenset(next((line for line in lines if line.startswith(("flags", "Features"))), "").split())
+    flags = (line for line in lines if line.startswith(("flags", "Features")))
+    return frozenset(next(flags, "").split())
 
 
 def precision(where: torch.device | None = None) -> str:
-    """The fastest safe number format: ``"bf16"`` where the hardware is fast at it, ``"fp16"`` on older GPUs, else ``"fp32"``.
+    """The fastest safe number format.
 
-    fp16 (a T4) needs loss scaling, which ``train`` switches on with it. A CPU is tried out, once in a process:
-    some that list bfloat16 among their instructions multiply it at half the speed of float32.
+    ``"bf16"`` where the hardware is fast at it, ``"fp16"`` on older GPUs, else ``"fp32"``. fp16 (a
+    T4) needs loss scaling, which ``train`` switches on with it. A CPU is tried out, once in a
+    process: some that list bfloat16 among their instructions multiply it at half the speed of
+    float32.
     """
     where = device() if where is None else where
     if where.type == "cuda":
@@ -81,8 +87,12 @@ def precision(where: torch.device | None = None) -> str:
 
 @functools.cache
 def bf16_speedup(size: int = 512, repeats: int = 7) -> float:
-    """How many times faster this CPU multiplies bfloat16 matrices than float32 ones: best times of alternating runs."""
-    factors = {dtype: torch.ones(size, size, dtype=dtype) for dtype in (torch.float32, torch.bfloat16)}
+    """How many times faster this CPU multiplies bfloat16 matrices than float32 ones.
+
+    The best times of alternating runs are compared.
+    """
+    dtypes = (torch.float32, torch.bfloat16)
+    factors = {dtype: torch.ones(size, size, dtype=dtype) for dtype in dtypes}
     best = dict.fromkeys(factors, float("inf"))
     for _ in range(repeats + 1):  # the first round warms up
         for dtype, x in factors.items():
@@ -95,14 +105,20 @@ def bf16_speedup(size: int = 512, repeats: int = 7) -> float:
 def _cpu_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+        names = (line for line in lines if line.startswith("model name"))
+        return next(names).split(":", 1)[1].strip()
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
 
 
 def describe() -> dict[str, object]:
     """Hardware and versions, for the record that stands beside every measurement."""
-    found = {"cpu": _cpu_name(), "cores": os.cpu_count(), "threads": torch.get_num_threads(), "gpu": None}
+    found = {
+        "cpu": _cpu_name(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": None,
+    }
     if torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name()
     versions = {"python": platform.python_version()}

@@ -1,18 +1,20 @@
-"""Measuring speed so that a sceptic believes it: sides that take turns, a median with its spread, the peak of the day.
+"""Measuring speed so that a sceptic believes it: turns, a median with its spread, the day's peak.
 
-A machine is never quite idle and never quite as fast as a minute ago. So the sides of a comparison take turns, one
-call each, and the *ratio* is formed within a turn: what slows the machine slows both. The first turn warms up and is
-thrown away. A throughput says little by itself; beside it stands what the same machine does at best, a square product
-of two matrices, measured in the same run (``matrix_peak``).
+A machine is never quite idle and never quite as fast as a minute ago. So the sides of a comparison
+take turns, one call each, and the *ratio* is formed within a turn: what slows the machine slows
+both. The first turn warms up and is thrown away. A throughput says little by itself; beside it
+stands what the same machine does at best, a square product of two matrices, measured in the same
+run (``matrix_peak``).
 
-Two clocks. The wall's clock is what a user waits for, and means something on a quiet machine only. The processor's
-clock counts the seconds that the process really computed; with one thread it can be read on a busy machine too. Every
-record says which one it used (``choose_clock``).
+Two clocks. The wall's clock is what a user waits for, and means something on a quiet machine only.
+The processor's clock counts the seconds that the process really computed; with one thread it can be
+read on a busy machine too. Every record says which one it used (``choose_clock``).
 
-Cost: what is measured. Sources: Georges, Buytaert & Eeckhout 2007 (doi:10.1145/1297027.1297033) on why one number is
-not a measurement.
+Cost: what is measured. Sources: Georges, Buytaert & Eeckhout 2007 (doi:10.1145/1297027.1297033) on
+why one number is not a measurement.
 
->>> seconds = take_turns({"one": lambda: sum(range(1000)), "two": lambda: sum(range(2000))}, repeats=5)
+>>> sides = {"one": lambda: sum(range(1000)), "two": lambda: sum(range(2000))}
+>>> seconds = take_turns(sides, repeats=5)
 >>> [len(x) for x in seconds.values()], spread([3.0, 1.0, 2.0])["median"]
 ([5, 5], 2.0)
 """
@@ -30,12 +32,15 @@ from pathlib import Path
 import torch
 
 from course_lib import hardware
+from course_lib.whole_files import write_text_whole
 
 Clock = Callable[[], float]
 
 
 def choose_clock(wall: bool = False) -> tuple[Clock, str]:
-    """A clock and its name for the record. Without ``wall``: CPU seconds, and torch is set to one thread.
+    """A clock and its name for the record.
+
+    Without ``wall``: CPU seconds, and torch is set to one thread.
 
     >>> choose_clock(wall=True)[1]
     'wall clock'
@@ -49,7 +54,9 @@ def choose_clock(wall: bool = False) -> tuple[Clock, str]:
 def take_turns(
     sides: Mapping[str, Callable[[], object]], *, repeats: int = 5, clock: Clock = time.perf_counter
 ) -> dict[str, list[float]]:
-    """Seconds of ``repeats`` calls of each side, interleaved; one turn more comes first and is not counted.
+    """Seconds of ``repeats`` calls of each side, interleaved.
+
+    One turn more comes first and is not counted.
 
     clock: ``time.perf_counter``, or ``time.process_time`` (see the top of the file).
     A side that returns a float has measured itself: that number is taken in place of the clock's.
@@ -78,11 +85,19 @@ def spread(values: Sequence[float]) -> dict[str, object]:
     if not values:
         raise ValueError("values is empty: nothing was measured")
     values = [float(x) for x in values]
-    return {"median": statistics.median(values), "min": min(values), "max": max(values), "all": values}
+    return {
+        "median": statistics.median(values),
+        "min": min(values),
+        "max": max(values),
+        "all": values,
+    }
 
 
 def speedup(slow: Sequence[float], fast: Sequence[float]) -> dict[str, object]:
-    """The spread of the ratios ``slow / fast``, formed turn by turn. Raises ValueError for lists of unequal length."""
+    """The spread of the ratios ``slow / fast``, formed turn by turn.
+
+    Raises ValueError for lists of unequal length.
+    """
     return spread([a / b for a, b in zip(slow, fast, strict=True)])
 
 
@@ -103,20 +118,28 @@ def matrix_peak(
 def memory_bandwidth(
     *, megabytes: int = 256, repeats: int = 5, device: str = "cpu", clock: Clock = time.perf_counter
 ) -> float:
-    """Bytes a second of the best of several copies of a block that no cache holds: read once, written once."""
+    """Bytes a second of the best of several copies of a block that no cache holds.
+
+    Each byte counts twice: read once, written once.
+    """
     source = torch.ones(megabytes * 2**18, device=device)
     target = torch.empty_like(source)
-    best = min(take_turns({"copy": lambda: target.copy_(source)}, repeats=repeats, clock=clock)["copy"])
+    copy = {"copy": lambda: target.copy_(source)}
+    best = min(take_turns(copy, repeats=repeats, clock=clock)["copy"])
     return 2 * source.numel() * 4 / best
 
 
 def resident_bytes() -> tuple[int, int]:
-    """Memory of this process in RAM: (now, the most since ``forget_peak``). (0, 0) where Linux's /proc is missing."""
+    """Memory of this process in RAM: (now, the most since ``forget_peak``).
+
+    It is (0, 0) where Linux's /proc is missing.
+    """
     try:
         lines = Path("/proc/self/status").read_text("utf-8").splitlines()
     except OSError:
         return 0, 0
-    found = {x.split(":")[0]: int(x.split()[1]) * 1024 for x in lines if x.startswith(("VmRSS", "VmHWM"))}
+    wanted = [line for line in lines if line.startswith(("VmRSS", "VmHWM"))]
+    found = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in wanted}
     return found["VmRSS"], found["VmHWM"]
 
 
@@ -129,7 +152,9 @@ def forget_peak() -> None:
 
 
 def seconds_to_reach(curve: Sequence[Mapping[str, float]], nll: float) -> float | None:
-    """When a falling curve of {"seconds", "nll"} first reaches ``nll``, on the line between two of its points; None if never.
+    """When a falling curve of {"seconds", "nll"} first reaches ``nll``; None if never.
+
+    The time lies on the line between two of its points.
 
     >>> seconds_to_reach([{"seconds": 10.0, "nll": 6.0}, {"seconds": 20.0, "nll": 4.0}], 5.0)
     15.0
@@ -145,18 +170,15 @@ def seconds_to_reach(curve: Sequence[Mapping[str, float]], nll: float) -> float 
 
 def write_record(path: str | os.PathLike, result: Mapping[str, object]) -> None:
     """Write ``result`` with hardware and versions as JSON, all or nothing."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    work = path.with_name(f".{path.name}.writing")
-    work.write_text(json.dumps({"hardware": hardware.describe(), **result}, indent=1) + "\n", "utf-8")
-    os.replace(work, path)
+    record = {"hardware": hardware.describe(), **result}
+    write_text_whole(path, json.dumps(record, indent=1) + "\n")
 
 
 def read_record(name: str, command: str | None = None) -> dict | None:
     """What ``benchmarks/results/NAME.json`` holds, looked for in this folder and those above it.
 
-    Where it is missing (a notebook on Colab, without the repository) the result is None, and a line says which
-    ``command`` makes it (default: the benchmark of that name).
+    Where it is missing (a notebook on Colab, without the repository) the result is None, and a line
+    says which ``command`` makes it (default: the benchmark of that name).
     """
     here = Path.cwd()
     for folder in (here, *here.parents):

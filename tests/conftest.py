@@ -2,9 +2,8 @@
 
 import os
 
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # the suite runs two processes; threads of one would fight the other's
+# the suite runs two processes; threads of one would fight the other's
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest

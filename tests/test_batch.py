@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from course_lib.batch import IGNORE, Batch
-from course_lib.objectives import Loss
 
 
 def test_batch_finds_its_targets_and_cuts_rows():
@@ -35,22 +34,17 @@ def test_token_types_travel_with_their_rows():
 def test_to_moves_everything():
     batch = Batch(torch.ones(1, 2).long(), torch.tensor([[IGNORE, 3]]), torch.ones(1, 2).long())
     moved = batch.to("meta")
-    assert {moved.input_ids.device.type, moved.labels.device.type, moved.target_positions.device.type} == {
-        "meta"
-    }
-
-
-def test_loss_mean_and_its_empty_case():
-    assert Loss(torch.tensor(6.0), 4).mean == 1.5
-    with pytest.raises(ValueError, match="no predicted token"):
-        _ = Loss(torch.tensor(0.0), 0).mean
+    tensors = (moved.input_ids, moved.labels, moved.target_positions)
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
 
 
 def test_on_the_way_to_a_gpu_memory_is_pinned(monkeypatch):
     """A copy from ordinary memory would wait for the GPU; played here, since there may be none."""
     asked = []
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: asked.append("pinned") or self)
-    monkeypatch.setattr(torch.Tensor, "to", lambda self, *args, **kwargs: asked.append(kwargs) or self)
+    monkeypatch.setattr(
+        torch.Tensor, "to", lambda self, *args, **kwargs: asked.append(kwargs) or self
+    )
     batch = Batch(torch.tensor([[2, 7, 3]]), labels=torch.tensor([[-100, 7, -100]]))
     batch.to("cuda")
     assert asked.count("pinned") == 3 and asked.count({"non_blocking": True}) == 3

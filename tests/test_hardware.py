@@ -17,7 +17,9 @@ def test_one_switch(monkeypatch):
     assert hardware.scale() == ("gpu" if torch.cuda.is_available() else "cpu")
 
 
-@pytest.mark.parametrize(("capability", "want"), [((7, 5), "fp16"), ((8, 0), "bf16"), ((9, 0), "bf16")])
+@pytest.mark.parametrize(
+    ("capability", "want"), [((7, 5), "fp16"), ((8, 0), "bf16"), ((9, 0), "bf16")]
+)
 def test_a_t4_gets_fp16_and_newer_ones_bf16(monkeypatch, capability, want):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert hardware.precision(torch.device("cuda")) == want

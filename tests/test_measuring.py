@@ -1,4 +1,7 @@
-"""Fair measuring: turns, spreads, ratios within a turn. What is timed here is never asserted to be fast."""
+"""Fair measuring: turns, spreads, ratios within a turn.
+
+What is timed here is never asserted to be fast.
+"""
 
 import json
 import mmap
@@ -24,7 +27,8 @@ from course_lib.measuring import (
 
 def test_sides_take_turns_and_the_first_turn_does_not_count():
     calls = []
-    seconds = take_turns({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, repeats=3)
+    sides = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
+    seconds = take_turns(sides, repeats=3)
     assert calls == ["a", "b"] * 4 and {k: len(v) for k, v in seconds.items()} == {"a": 3, "b": 3}
 
 
@@ -37,8 +41,8 @@ def test_the_clock_sees_a_pause():
 
 
 def test_the_processors_clock_does_not_see_a_pause():
-    pause = take_turns({"pause": lambda: time.sleep(0.05)}, repeats=2, clock=time.process_time)["pause"]
-    assert max(pause) < 0.04
+    sides = {"pause": lambda: time.sleep(0.05)}
+    assert max(take_turns(sides, repeats=2, clock=time.process_time)["pause"]) < 0.04
 
 
 def test_the_processors_clock_means_one_thread():
@@ -57,17 +61,18 @@ def test_spread_and_speedup_by_hand():
 
 
 def test_the_ratio_is_formed_within_a_turn():
-    """A machine that becomes ten times slower half-way changes neither ratio: the medians' ratio would be another."""
+    """A machine ten times slower half-way changes neither ratio; that of the medians it would."""
     assert speedup([2.0, 20.0, 20.0, 2.0], [1.0, 10.0, 10.0, 1.0])["median"] == 2.0
 
 
 def test_peaks_are_positive_numbers():
-    assert matrix_peak(size=64, repeats=2) > 0 and matrix_peak(torch.bfloat16, size=64, repeats=2) > 0
+    assert matrix_peak(size=64, repeats=2) > 0
+    assert matrix_peak(torch.bfloat16, size=64, repeats=2) > 0
     assert memory_bandwidth(megabytes=1, repeats=2) > 0
 
 
 def test_memory_sees_a_large_block():
-    """A map of fresh pages, not an array: an allocator may hand out memory that the process already holds."""
+    """A map of fresh pages, not an array: an allocator may hand out memory that is held already."""
     forget_peak()
     before, _ = resident_bytes()
     if not before:

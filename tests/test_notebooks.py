@@ -12,6 +12,7 @@ from book_tools import load
 
 notebooks = load("notebooks")
 SETUP = "# set-up\nimport sys"
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
 @pytest.mark.parametrize("path", notebooks.chapters(), ids=lambda path: path.stem)
@@ -21,7 +22,7 @@ def test_chapter_is_in_order(path):
 
 @pytest.fixture
 def good() -> nbformat.NotebookNode:
-    """A notebook in order: a set-up cell, a printed line, a widget made of a box and a slider, an error that is meant."""
+    """A notebook in order: a set-up cell, a printed line, a box with a slider, a meant error."""
     widget = nbformat.v4.new_output(
         "display_data", {notebooks.VIEW: {"model_id": "box"}, "text/plain": "VBox()"}
     )
@@ -36,12 +37,13 @@ def good() -> nbformat.NotebookNode:
     ]
     cells[4].metadata["tags"] = ["raises-exception"]
     notebook = nbformat.v4.new_notebook(cells=cells)
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata["kernelspec"] = KERNEL
     state = {
         "box": {"model_name": "VBoxModel", "state": {"children": ["IPY_MODEL_slider"]}},
         "slider": {"model_name": "IntSliderModel", "state": {}},
     }
-    notebook.metadata["widgets"] = {notebooks.STATE: {"state": state, "version_major": 2, "version_minor": 0}}
+    stored = {"state": state, "version_major": 2, "version_minor": 0}
+    notebook.metadata["widgets"] = {notebooks.STATE: stored}
     return notebook
 
 
@@ -93,11 +95,12 @@ def test_running_a_notebook_stores_outputs_and_widget_state(tmp_path):
     cells = [
         nbformat.v4.new_code_cell(SETUP),
         nbformat.v4.new_code_cell(
-            "from course_lib import viz\nviz.slider(['<p>a</p>', '<p>b</p>'], labels='ab', description='x')"
+            "from course_lib import viz\n"
+            "viz.slider(['<p>a</p>', '<p>b</p>'], labels='ab', description='x')"
         ),
     ]
     notebook = nbformat.v4.new_notebook(cells=cells)
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata["kernelspec"] = KERNEL
     path = tmp_path / "98_b.ipynb"
     nbformat.write(notebook, path)
     assert "no outputs" in "; ".join(notebooks.problems(path, SETUP))

@@ -1,4 +1,4 @@
-"""One place holds the repository's address; everything that shows it agrees, and setting it can be undone exactly."""
+"""One place holds the repository's address; all that shows it agrees; setting it can be undone."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ repository = load("repository")
 
 def shown(root: Path) -> dict[str, str]:
     """The address as each file has it."""
-    found = {
-        "pyproject.toml": tomllib.loads((root / "pyproject.toml").read_text())["tool"]["course"]["repository"]
-    }
+    tools = tomllib.loads((root / "pyproject.toml").read_text())["tool"]
+    found = {"pyproject.toml": tools["course"]["repository"]}
     found["_config.yml"] = yaml.safe_load((root / "_config.yml").read_text())["repository"]["url"]
-    cell = re.search(r'COURSE_REPOSITORY = "(.*?)"', (root / "notebooks" / "_setup_cell.py").read_text())
-    found["_setup_cell.py"] = cell[1]
+    setup = (root / "notebooks" / "_setup_cell.py").read_text()
+    found["_setup_cell.py"] = re.search(r'COURSE_REPOSITORY = "(.*?)"', setup)[1]
     clone = re.search(r"git clone (\S+)", (root / "README.md").read_text())
     found["README.md"] = clone[1] if clone else ""
     for path in repository.chapters(root):
-        source = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
-        sources = ["".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        sources = ["".join(cell["source"]) for cell in cells]
+        source = sources[0]
         found[path.name] = re.search(r'COURSE_REPOSITORY = "(.*?)"', "".join(sources) or source)[1]
     return found
 
@@ -57,7 +57,9 @@ def test_all_files_agree():
 def test_the_tree_is_what_the_script_writes():
     address = shown(ROOT)["pyproject.toml"]
     wrong = [
-        p.name for p, text in repository.edits(ROOT, address).items() if p.read_text(encoding="utf-8") != text
+        p.name
+        for p, text in repository.edits(ROOT, address).items()
+        if p.read_text(encoding="utf-8") != text
     ]
     assert wrong == []
 
@@ -68,9 +70,8 @@ def test_setting_reaches_every_file_and_unsetting_restores_every_byte(copy):
     repository.main(URL + ".git", copy)
     assert set(shown(copy).values()) == {URL}
     config = yaml.safe_load((copy / "_config.yml").read_text())
-    assert (
-        config["html"]["use_repository_button"] and config["launch_buttons"]["colab_url"] == repository.COLAB
-    )
+    assert config["html"]["use_repository_button"]
+    assert config["launch_buttons"]["colab_url"] == repository.COLAB
     for path in copy.glob("notebooks/*.ipynb"):
         json.loads(path.read_text(encoding="utf-8"))
     repository.main("", copy)
@@ -92,7 +93,8 @@ def test_a_host_that_colab_cannot_open_gets_no_launch_button(copy):
 
 
 @pytest.mark.parametrize(
-    "url", ["github.com/me/course", "http://github.com/me/course", 'https://x.org/a"b', "https://x.org"]
+    "url",
+    ["github.com/me/course", "http://github.com/me/course", 'https://x.org/a"b', "https://x.org"],
 )
 def test_what_is_no_address_is_refused(copy, url):
     with pytest.raises(ValueError, match="URL="):
@@ -135,4 +137,5 @@ def test_pins_are_exact_and_torch_comes_first():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     loose = [re.match(r"[\w.-]+", line)[0].lower() for line in project["dependencies"]]
     assert set(loose) <= pinned
-    assert not any("==" in line for line in project["dependencies"]), "a pin would replace what Colab has"
+    exact = [line for line in project["dependencies"] if "==" in line]
+    assert not exact, "a pin would replace what Colab has"

@@ -2,8 +2,9 @@
 
     python book/tools/build.py [--instructor]
 
-A notebook that carries outputs is shown as it is; one without is executed (and cached). ``--instructor`` adds the
-solutions, which a student's book does not hold, and writes to ``_build/instructor``.
+A notebook that carries outputs is shown as it is; one without is executed (and cached).
+``--instructor`` adds the solutions, which a student's book does not hold, and writes to
+``_build/instructor``.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def has_outputs(notebook: Path) -> bool:
 
 
 def settings(*, instructor: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The configuration and the table of contents of this build, from ``_config.yml`` and ``_toc.yml``."""
+    """This build's configuration and table of contents, from ``_config.yml`` and ``_toc.yml``."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     done = [path for path in sorted(ROOT.glob("notebooks/*.ipynb")) if has_outputs(path)]
@@ -81,7 +82,10 @@ def where(*, instructor: bool) -> None:
     print(f"The book is built. Open {(place / 'html' / 'index.html').as_uri()}")
     print("or run `make serve` and open http://localhost:8000/")
     if not VENDOR.is_dir():
-        print("Formulas, the map and the widgets are loaded from CDNs, so reading it needs the network.")
+        print(
+            "Formulas, the map and the widgets are loaded from CDNs, "
+            "so reading it needs the network."
+        )
 
 
 if __name__ == "__main__":

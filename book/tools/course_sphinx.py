@@ -1,7 +1,10 @@
-"""The book's own Sphinx extension: the package's docstrings are written for the source and ``help()``; render them well.
+"""The book's own Sphinx extension, which renders the package's docstrings well.
 
-Lines that read ``name: what it is`` become a list of the parameters, where reStructuredText would run them together; so
-do paragraphs of aligned columns. Indented formulas and drawings become literal blocks. Bars (``|V|``) are kept.
+They are written for the source and ``help()``.
+
+Lines that read ``name: what it is`` become a list of the parameters, where reStructuredText would
+run them together; so do paragraphs of aligned columns. Indented formulas and drawings become
+literal blocks. Bars (``|V|``) are kept, and the stars of ``(**options)``.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ from typing import Any
 from sphinxcontrib.mermaid import mermaid
 
 PARAMETER = re.compile(r"(\w+)((?:(?:,| or| and) \w+| \([^)]*\))*): (\S.*)")
+# outside of code, what reStructuredText would take for marks: bars, and the stars of (**options)
+SPECIAL = re.compile(r"(``.*?``)|\||\*\*(?=\w+[,)])")
 COLUMN = re.compile(r"(``[^`]+``|\S+) {2,}(\S.*)")
 
 
@@ -27,11 +32,13 @@ def names_of(thing: Any) -> set[str]:
 
 def paragraphs(lines: list[str]) -> list[list[str]]:
     """``lines`` split at blank ones."""
-    return [list(group) for filled, group in groupby(lines, lambda line: bool(line.strip())) if filled]
+    return [
+        list(group) for filled, group in groupby(lines, lambda line: bool(line.strip())) if filled
+    ]
 
 
 def parameters(paragraph: list[str], names: set[str]) -> list[str]:
-    """The paragraph with its ``name: text`` lines, and their indented continuations, made a bullet list."""
+    """The paragraph with its ``name: text`` lines, and what continues them, made a bullet list."""
     result: list[str] = []
     inside = False
     for line in paragraph:
@@ -57,7 +64,7 @@ def render(paragraph: list[str], before: list[str], names: set[str]) -> list[str
             before[0].startswith(("*", "-", " ", "..")) or before[-1].rstrip().endswith("::")
         )
         return paragraph if listed else ["::", "", *paragraph]
-    text = [re.sub(r"(``.*?``)|\|", lambda m: m[1] or r"\|", line) for line in paragraph]
+    text = [SPECIAL.sub(lambda m: m[1] or "\\" + "\\".join(m[0]), line) for line in paragraph]
     if COLUMN.match(text[0]) and all(line.startswith("  ") or COLUMN.match(line) for line in text):
         return [
             COLUMN.sub(r"* \1: \2", line) if not line.startswith(" ") else "  " + line.strip()
@@ -71,20 +78,23 @@ def process(app: Any, what: str, name: str, thing: Any, options: Any, lines: lis
     """Sphinx's event ``autodoc-process-docstring``: change ``lines`` in place."""
     names = names_of(thing) if what != "module" else set()
     blocks = paragraphs(lines)
-    rendered = [render(block, above, names) for above, block in zip([[], *blocks], blocks, strict=False)]
+    rendered = [
+        render(block, above, names) for above, block in zip([[], *blocks], blocks, strict=False)
+    ]
     lines[:] = [line for block in rendered for line in [*block, ""]]
 
 
 SIGNATURE = re.compile(
-    r'(<span class="sig-paren">\(</span>\s*)<dl>(.*?)</dl>(?=\s*<span class="sig-paren">\))', re.DOTALL
+    r'(<span class="sig-paren">\(</span>\s*)<dl>(.*?)</dl>(?=\s*<span class="sig-paren">\))',
+    re.DOTALL,
 )
 
 
 def mend(app: Any, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
     """Sphinx's event ``html-page-context``: mend what a screen reader stumbles on.
 
-    A signature of several lines is no list of definitions, an entry of the bibliography is an item of a list, and
-    the exercises of a page would all have the same id.
+    A signature of several lines is no list of definitions, an entry of the bibliography is an item
+    of a list, and the exercises of a page would all have the same id.
     """
     lines = {"<dd>": '<span class="sig-line">', "</dd>": "</span>"}
     body = context.get("body") or ""
@@ -94,7 +104,10 @@ def mend(app: Any, page: str, template: str, context: dict[str, Any], tree: Any)
 
 
 def describe_maps(app: Any, document: Any, page: str) -> None:
-    """Sphinx's event ``doctree-resolved``: a drawing by mermaid gets its ``:alt:`` as the title a screen reader reads."""
+    """Sphinx's event ``doctree-resolved``: a mermaid drawing gets its ``:alt:`` as its title.
+
+    That is what a screen reader reads.
+    """
     for drawing in document.findall(mermaid):
         first, _, rest = drawing["code"].strip().partition("\n")
         if drawing.get("alt") and "accTitle" not in rest:

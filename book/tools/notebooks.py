@@ -1,10 +1,12 @@
 """Run and check the chapters' notebooks.
 
-    python book/tools/notebooks.py check [NOTEBOOK ...]   # what pre-commit and the tests use; 0 if all are in order
-    python book/tools/notebooks.py run [NOTEBOOK ...]     # execute in place, with complete widget state
+    python book/tools/notebooks.py check [NOTEBOOK ...]   # 0 if all are in order
+    python book/tools/notebooks.py run [NOTEBOOK ...]     # execute in place, with all widget state
 
-A notebook in order was run from top to bottom without an error that is not meant, holds its outputs and the state of
-its widgets, stays below the size limit, and opens with the canonical set-up cell.
+The first is what pre-commit and the tests use.
+
+A notebook in order was run from top to bottom without an error that is not meant, holds its outputs
+and the state of its widgets, stays below the size limit, and opens with the canonical set-up cell.
 """
 
 from __future__ import annotations
@@ -36,14 +38,19 @@ def problems(path: Path, setup: str | None = None) -> Iterator[str]:
     setup = SETUP.read_text(encoding="utf-8") if setup is None else setup
     size = path.stat().st_size
     if size > MAX_BYTES:
-        yield f"is {size:,} bytes long, at most {MAX_BYTES:,} are allowed: fewer or simpler figures and frames"
+        yield (
+            f"is {size:,} bytes long, at most {MAX_BYTES:,} are allowed: "
+            "fewer or simpler figures and frames"
+        )
     notebook = nbformat.read(path, as_version=4)
     kernel = notebook.metadata.get("kernelspec", {}).get("name")
     if kernel != "python3":
         yield f"has kernel {kernel!r}: it must be 'python3', which every installation has"
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     if not code or code[0].source.strip() != setup.strip():
-        yield "does not open with the set-up cell of notebooks/_setup_cell.py: copy it word for word"
+        yield (
+            "does not open with the set-up cell of notebooks/_setup_cell.py: copy it word for word"
+        )
     yield from execution_problems(code)
     yield from widget_problems(notebook, code)
 
@@ -54,18 +61,28 @@ def execution_problems(code: list[nbformat.NotebookNode]) -> Iterator[str]:
     if not any(cell.outputs for cell in code):
         yield "holds no outputs: run it (make notebooks)"
     elif counts != list(range(1, len(counts) + 1)):
-        yield f"was not run once from top to bottom, its cells are numbered {counts}: run it (make notebooks)"
+        yield (
+            f"was not run once from top to bottom, its cells are numbered {counts}: "
+            "run it (make notebooks)"
+        )
     for number, cell in enumerate(code, start=1):
         tags = cell.metadata.get("tags", [])
         for output in cell.outputs:
             if output.output_type == "error" and "raises-exception" not in tags:
-                yield f"code cell {number} ends in {output.ename}: mend it, or tag the cell raises-exception"
+                yield (
+                    f"code cell {number} ends in {output.ename}: "
+                    "mend it, or tag the cell raises-exception"
+                )
 
 
-def widget_problems(notebook: nbformat.NotebookNode, code: list[nbformat.NotebookNode]) -> Iterator[str]:
+def widget_problems(
+    notebook: nbformat.NotebookNode, code: list[nbformat.NotebookNode]
+) -> Iterator[str]:
     """Widgets on display whose state, or the state of a widget inside of them, is not stored."""
     stored = notebook.metadata.get("widgets", {}).get(STATE, {}).get("state", {})
-    shown = {o.data[VIEW]["model_id"] for cell in code for o in cell.outputs if VIEW in o.get("data", {})}
+    shown = {
+        o.data[VIEW]["model_id"] for cell in code for o in cell.outputs if VIEW in o.get("data", {})
+    }
     inside = {
         word.removeprefix("IPY_MODEL_")
         for model in stored.values()
@@ -74,7 +91,10 @@ def widget_problems(notebook: nbformat.NotebookNode, code: list[nbformat.Noteboo
     }
     missing = (shown | inside) - set(stored)
     if missing:
-        yield f"lacks the state of {len(missing)} widgets, so they would vanish from the book: run it (make notebooks)"
+        yield (
+            f"lacks the state of {len(missing)} widgets, so they would vanish from the book: "
+            "run it (make notebooks)"
+        )
 
 
 def strings(value: object) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
     python book/tools/picture.py [PAGE] [SELECTOR]
 
-The page is scrolled so that the element of SELECTOR stands near its top; then Chromium takes the picture.
+The page is scrolled so that the element of SELECTOR stands near its top; then Chromium takes the
+picture.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def take(page: str, selector: str) -> None:
         tab.goto((ROOT / "_build" / "html" / page).as_uri())
         tab.wait_for_timeout(3000)
         tab.evaluate(
-            "s => window.scrollTo(0, document.querySelector(s).getBoundingClientRect().top - 160)", selector
+            "s => window.scrollTo(0, document.querySelector(s).getBoundingClientRect().top - 160)",
+            selector,
         )
         tab.wait_for_timeout(500)
         tab.screenshot(path=str(TARGET))

@@ -1,10 +1,11 @@
 """Write the repository's address everywhere it is used, or take it out again.
 
     python book/tools/repository.py https://github.com/me/course
-    python book/tools/repository.py ""                            # unset: no launch buttons, Colab's cell says what to do
+    python book/tools/repository.py ""    # unset
 
-It is kept in ``[tool.course]`` of pyproject.toml and written from there into _config.yml, README.md and the set-up
-cell of each chapter. Setting and unsetting gives back the same bytes.
+It is kept in ``[tool.course]`` of pyproject.toml and written from there into _config.yml, README.md
+and the set-up cell of each chapter. Without one there are no launch buttons, and Colab's cell says
+what to do. Setting and unsetting gives back the same bytes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ UNSET = "<!-- repository: unset -->"
 
 
 def normal(url: str) -> str:
-    """``url`` without a slash or ``.git`` at its end; raises ValueError if it is not an https address or empty."""
+    """``url`` without a slash or ``.git`` at its end.
+
+    Raises ValueError if it is neither an https address nor empty.
+    """
     url = url.strip().rstrip("/").removesuffix(".git")
     if url and not re.fullmatch(r"https://[\w.-]+(/[\w.~-]+)+", url):
         raise ValueError(f"URL={url!r} is not like https://github.com/me/course")
@@ -27,10 +31,14 @@ def normal(url: str) -> str:
 
 
 def readme_block(root: Path, url: str) -> str:
-    """What README.md says between its markers: how to clone, and links that open the chapters in Colab."""
+    """What README.md says between its markers: how to clone, links that open chapters in Colab."""
     if not url:
         return UNSET
-    lines = ["<!-- repository: set -->", "", f"```bash\ngit clone {url} && cd {url.rsplit('/', 1)[1]}\n```"]
+    lines = [
+        "<!-- repository: set -->",
+        "",
+        f"```bash\ngit clone {url} && cd {url.rsplit('/', 1)[1]}\n```",
+    ]
     if url.startswith("https://github.com/"):
         path = url.removeprefix("https://github.com/")
         lines += ["", "Open a chapter in Colab:", ""]
@@ -47,7 +55,8 @@ def chapters(root: Path) -> list[Path]:
 
 def edits(root: Path, url: str) -> dict[Path, str]:
     """The text of every file that holds the address, as it must be for ``url``."""
-    shown, colab = ("true" if url else "false"), (COLAB if url.startswith("https://github.com/") else "")
+    shown = "true" if url else "false"
+    colab = COLAB if url.startswith("https://github.com/") else ""
     rules = {
         "pyproject.toml": [(r'(?m)^(repository = )"[^"]*"', rf'\g<1>"{url}"')],
         "_config.yml": [

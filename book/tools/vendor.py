@@ -1,7 +1,8 @@
-"""Put what the built book needs from npm into ``_vendor/``, so that it makes no request off its host.
+"""Put what the built book needs from npm into ``_vendor/``, so that it asks nothing off its host.
 
-The archives are pinned by version and by SHA-512 (``npm pack`` prints it). ``_vendor/site`` is copied into the book;
-``_vendor/test`` holds axe-core, which only the tests use. Without npm nothing is done, and the book uses the usual CDNs.
+The archives are pinned by version and by SHA-512 (``npm pack`` prints it). ``_vendor/site`` is
+copied into the book; ``_vendor/test`` holds axe-core, which only the tests use. Without npm nothing
+is done, and the book uses the usual CDNs.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ UNUSED = (".map", "-amd.js", ".eot", ".ttf", ".svg")  # inside the folders that 
 
 @dataclass(frozen=True)
 class Asset:
-    """An npm package at a version, its SHA-512, and the members to keep: path prefix in the archive -> folder here."""
+    """An npm package at a version, its SHA-512, and the members to keep.
+
+    members: path prefix in the archive -> folder here.
+    """
 
     package: str
     version: str
@@ -50,7 +54,8 @@ ASSETS = (
         "11.17.2",
         "V6K3C8EBdEsPFZXSKMJe6ppQOENxuHARr9GvHX4hh47lAbhMRD9qf4oEK7LoaRQxULMa80/qt5gHO73aCleBBg==",
         {
-            "dist/mermaid.min.js": "site/vendor/mermaid/mermaid.min.js",  # for pages opened from file://
+            # for pages opened from file://
+            "dist/mermaid.min.js": "site/vendor/mermaid/mermaid.min.js",
             "dist/mermaid.esm.min.mjs": "site/vendor/mermaid/mermaid.esm.min.mjs",
             "dist/chunks/mermaid.esm.min/": "site/vendor/mermaid/chunks/mermaid.esm.min/",
         },
@@ -59,7 +64,10 @@ ASSETS = (
         "@jupyter-widgets/html-manager",
         "1.0.15",
         "5thBIV6ymNgmPVOHvzx+gGy8ZSKmSazhtGw4/c4xJDVzRhG9PTeQsRjF3FUTopvFi//SABeNz1yp47bCrJ3CQA==",
-        {"dist/embed.js": "site/vendor/html-manager/embed.js", "dist/": "site/vendor/html-manager/"},
+        {
+            "dist/embed.js": "site/vendor/html-manager/embed.js",
+            "dist/": "site/vendor/html-manager/",
+        },
     ),
     Asset(
         "axe-core",
@@ -71,19 +79,23 @@ ASSETS = (
 
 
 def vendor() -> bool:
-    """Fetch what is missing; True if ``_vendor`` is complete, False without npm or without a network."""
+    """Fetch what is missing; True if ``_vendor`` is complete, False without npm or a network."""
     stamp = VENDOR / "complete.json"
     wanted = {asset.package: asset.version for asset in ASSETS}
     if stamp.exists() and json.loads(stamp.read_text()) == wanted:
         return True
     npm = shutil.which("npm")
     if npm is None:
-        print("npm is not here: the book will load MathJax, mermaid and the widgets from their CDNs.")
+        print(
+            "npm is not here: the book will load MathJax, mermaid and the widgets from their CDNs."
+        )
         return False
     try:
         fetch_all(npm, stamp, wanted)
     except subprocess.CalledProcessError as error:
-        print(f"npm failed, so the book will use the CDNs: {error.stderr.strip().splitlines()[-1:]}")
+        print(
+            f"npm failed, so the book will use the CDNs: {error.stderr.strip().splitlines()[-1:]}"
+        )
         return False
     return True
 
@@ -115,7 +127,9 @@ def fetch(npm: str, asset: Asset, folder: Path) -> Path:
     archive = folder / entry["filename"].replace("@", "").replace("/", "-")
     found = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if found != asset.sha512:
-        raise ValueError(f"{asset.package}@{asset.version}: SHA-512 {found} is not the pinned {asset.sha512}")
+        raise ValueError(
+            f"{asset.package}@{asset.version}: SHA-512 {found} is not the pinned {asset.sha512}"
+        )
     return archive
 
 
@@ -124,9 +138,10 @@ def unpack(archive: Path, asset: Asset, into: Path) -> None:
     with tarfile.open(archive) as tar:
         for member in tar:
             name = member.name.partition("/")[2]  # the first folder is "package"
-            target = next(
-                (new + name[len(old) :] for old, new in asset.members.items() if name.startswith(old)), None
+            targets = (
+                new + name[len(old) :] for old, new in asset.members.items() if name.startswith(old)
             )
+            target = next(targets, None)
             if target is None or not member.isfile() or name.endswith(UNUSED):
                 continue
             path = into / target

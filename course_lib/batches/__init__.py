@@ -1,4 +1,7 @@
-"""From encoded text to batches by number: files of tokens, packing, padding, and streams that can seek (chapters 04, 09, 09b)."""
+"""From encoded text to batches by number (chapters 04, 09, 09b).
+
+Files of tokens, packing, padding, and streams that can seek.
+"""
 
 from .causal import CausalStream, next_token_batch
 from .collation import collate, pad_rows

@@ -1,15 +1,18 @@
 """Many encoded files as one array: a corpus that fits neither into memory nor into one file.
 
-    part-0/tokens.bin   part-1/tokens.bin   part-2/tokens.bin         each from ``encode_corpus``, by whoever had time
-    |------ 0 .. a -----|----- a .. a+b ----|--- a+b .. a+b+c ---     one array of a + b + c tokens
+    part-0/tokens.bin   part-1/tokens.bin   part-2/tokens.bin
+    |------ 0 .. a -----|----- a .. a+b ----|--- a+b .. a+b+c ---|    one array of a + b + c tokens
 
-The parts are mapped, not read: an index touches the pages in which it lies, and nothing else comes into memory. So the
-stream's shuffle runs over all parts at once. (The usual way, one worker reading one file from front to back through a
-shuffle buffer, sees neighbours together, and its order changes with the number of workers.)
+Each part is made by ``encode_corpus``, by whoever had time.
+The parts are mapped, not read: an index touches the pages in which it lies, and nothing else comes
+into memory. So the stream's shuffle runs over all parts at once. (The usual way, one worker reading
+one file from front to back through a shuffle buffer, sees neighbours together, and its order
+changes with the number of workers.)
 
 Cost: a binary search among the parts for each index that is looked up.
 
->>> a, b = (TokenArray(np.array(x, dtype=np.uint16), 1, name) for x, name in (([5, 6, 7], "a"), ([8, 9], "b")))
+>>> a = TokenArray(np.array([5, 6, 7], dtype=np.uint16), 1, "a")
+>>> b = TokenArray(np.array([8, 9], dtype=np.uint16), 1, "b")
 >>> both = join_arrays([a, b])
 >>> len(both), both.tokens[np.array([[0, 3], [2, 4]])].tolist()
 (5, [[5, 8], [7, 9]])
@@ -43,10 +46,12 @@ class JoinedTokens:
         return int(self.ends[-1])
 
     def __getitem__(self, index: np.ndarray) -> np.ndarray:
-        """The tokens at ``index``, integers in 0 .. len - 1, of the same shape. Raises IndexError outside."""
+        """The tokens at ``index``, integers in 0 .. len - 1, in its shape; IndexError outside."""
         index = np.asarray(index)
         if index.size and (index.min() < 0 or index.max() >= len(self)):
-            raise IndexError(f"index must lie in 0 .. {len(self) - 1}, got {index.min()} .. {index.max()}")
+            raise IndexError(
+                f"index must lie in 0 .. {len(self) - 1}, got {index.min()} .. {index.max()}"
+            )
         found = np.empty(index.shape, dtype=self.dtype)
         owner = np.searchsorted(self.ends, index, side="right")
         for k in np.unique(owner):
@@ -59,11 +64,14 @@ class JoinedTokens:
 def join_arrays(parts: Sequence[TokenArray]) -> TokenArray:
     """The parts, in this order, as one corpus for a stream; another order is another corpus.
 
-    The fingerprint is that of the parts' fingerprints; parts without one can't be told apart and are refused with
-    ValueError.
+    The fingerprint is that of the parts' fingerprints; parts without one can't be told apart and
+    are refused with ValueError.
     """
     if not all(p.fingerprint for p in parts):
-        raise ValueError("a part has no fingerprint: encode it with encode_corpus(..., fingerprint=...)")
+        raise ValueError(
+            "a part has no fingerprint: encode it with encode_corpus(..., fingerprint=...)"
+        )
     key = json.dumps([[p.fingerprint, len(p)] for p in parts]).encode()
+    fingerprint = hashlib.sha256(key).hexdigest()[:16]
     tokens = JoinedTokens([p.tokens for p in parts])
-    return TokenArray(tokens, sum(p.n_documents for p in parts), hashlib.sha256(key).hexdigest()[:16])
+    return TokenArray(tokens, sum(p.n_documents for p in parts), fingerprint)

@@ -1,11 +1,13 @@
 """Which documents share a row: best fit, decreasing, over a histogram of lengths.
 
-Every document goes, the longest first, into the fullest row that still has room for it, and a new row is opened only
-where none has. Documents of one length are alike, so the plan is made for counts of lengths, not for documents: its
-cost depends on how many lengths there are (at most the row's width), and a million documents cost one sort.
+Every document goes, the longest first, into the fullest row that still has room for it, and a new
+row is opened only where none has. Documents of one length are alike, so the plan is made for counts
+of lengths, not for documents: its cost depends on how many lengths there are (at most the row's
+width), and a million documents cost one sort.
 
-A document longer than a row is cut from its beginning into pieces of a whole row; what is left over is one shorter
-piece, planned like a document of that length. No token is lost. A piece sees nothing of the other pieces.
+A document longer than a row is cut from its beginning into pieces of a whole row; what is left over
+is one shorter piece, planned like a document of that length. No token is lost. A piece sees nothing
+of the other pieces.
 
 Source: Krell et al. 2021 (arXiv:2107.02027), who pack over a histogram in this order.
 
@@ -52,7 +54,9 @@ def plan_rows(lengths: np.ndarray, width: int) -> PackingPlan:
     if not 1 <= width < 2**16:
         raise ValueError(f"width must be from 1 to 65535 tokens, got {width}")
     if lengths.ndim != 1 or not len(lengths) or lengths.dtype.kind not in "iu" or lengths.min() < 1:
-        raise ValueError("lengths must be a list of whole numbers from 1: leave empty documents out")
+        raise ValueError(
+            "lengths must be a list of whole numbers from 1: leave empty documents out"
+        )
     document, start, length = _pieces(lengths.astype(np.int64), width)
     order = np.argsort(length.astype(np.uint16), kind="stable")  # two bytes: a radix sort
     counts = np.bincount(length, minlength=width + 1)
@@ -87,10 +91,10 @@ def _best_fit(counts: np.ndarray, width: int) -> list[tuple[int, list[tuple[int,
         while left:
             while room < width and not open_rows[room]:
                 room += 1
-            n, parts = open_rows[room].pop() if open_rows[room] else (left, [])  # new rows: more than enough
-            times = min(
-                room // size, left
-            )  # a row that took one is the fullest still: it takes the next one too
+            # new rows: more than enough
+            n, parts = open_rows[room].pop() if open_rows[room] else (left, [])
+            # a row that took one is the fullest still: it takes the next one too
+            times = min(room // size, left)
             filled = min(n, left // times)
             open_rows[room - times * size].append((filled, [*parts, (size, times)]))
             if parts and n > filled:
@@ -102,12 +106,15 @@ def _best_fit(counts: np.ndarray, width: int) -> list[tuple[int, list[tuple[int,
 def lay_out(
     tokens: np.ndarray, first: np.ndarray, plan: PackingPlan, pad_id: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The rows of a plan: ids, segment ids (1, 2, ... in a row; 0 is padding) and position ids, (rows, width) int64.
+    """The rows of a plan: ids, segment ids and position ids, each (rows, width) int64.
+
+    Segments are 1, 2, ... in a row; 0 is padding.
 
     tokens: all documents one after the other. first: (n,) where each document begins in it.
     """
     shape = (plan.n_rows, plan.width)
-    ids, segment, position = np.full(shape, pad_id), np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    ids = np.full(shape, pad_id)
+    segment, position = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
     order = np.lexsort((plan.offset, plan.row))
     length, row = plan.length[order], plan.row[order]
     begins = np.cumsum(np.bincount(row, minlength=plan.n_rows))
@@ -122,15 +129,15 @@ def lay_out(
 
 
 def segments(rows: np.ndarray, cls_id: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which document each token of a packed row belongs to, and its place in that document (within the row).
+    """Which document each token of a packed row belongs to, and its place in it (within the row).
 
-    rows: (b, t) ids. Returns segment ids 1, 2, ... and position ids, both (b, t) int64. A document starts at [CLS];
-    what comes before the first [CLS] is the end of a document that began in an earlier row.
+    rows: (b, t) ids. Returns segment ids 1, 2, ... and position ids, both (b, t) int64. A document
+    starts at [CLS]; what comes before the first [CLS] is the end of a document that began in an
+    earlier row.
     """
     starts = rows == cls_id
     starts[:, 0] = True
     column = np.arange(rows.shape[1])
-    first = np.maximum.accumulate(
-        np.where(starts, column, 0), axis=1
-    )  # column at which each token's document starts
+    # column at which each token's document starts
+    first = np.maximum.accumulate(np.where(starts, column, 0), axis=1)
     return np.cumsum(starts, axis=1), column - first

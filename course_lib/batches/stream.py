@@ -1,16 +1,19 @@
-"""A stream of batches that can seek: what comes at a step is a function of (seed, step), not of what came before.
+"""A stream of batches that can seek: what comes at a step is a function of (seed, step) alone.
 
-A run that is killed at step 10 000 goes on with exactly the batches that it would have seen, without reading the
-first 10 000 again. Three ideas make it so:
+What came before does not matter. A run that is killed at step 10 000 goes on with exactly the
+batches that it would have seen, without reading the first 10 000 again. Three ideas make it so:
 
-* An *indexable shuffle*. A Feistel network is a bijection of the row numbers 0 .. n-1 that is computed entry by
-  entry: the row at place i of a shuffled epoch costs the same for the first and for the billionth.
-* A *generator per step*, seeded with (seed, epoch, step), draws the masks of the whole batch. Processes that share
-  the batch cut their rows from the same masked whole, so their number changes nothing.
-* A new *offset* in each epoch moves the cuts between rows, so that an epoch does not repeat the same rows.
+* An *indexable shuffle*. A Feistel network is a bijection of the row numbers 0 .. n-1 that is
+  computed entry by entry: the row at place i of a shuffled epoch costs the same for the first and
+  for the billionth.
+* A *generator per step*, seeded with (seed, epoch, step), draws the masks of the whole batch.
+  Processes that share the batch cut their rows from the same masked whole, so their number changes
+  nothing.
+* A new *offset* in each epoch moves the cuts between rows, so that an epoch does not repeat the
+  same rows.
 
-Cost: O(batch) for any step. Sources: Luby & Rackoff 1988 (doi:10.1137/0217022) for Feistel networks as
-permutations; Liu et al. 2019 (arXiv:1907.11692) for masks drawn anew in each epoch.
+Cost: O(batch) for any step. Sources: Luby & Rackoff 1988 (doi:10.1137/0217022) for Feistel networks
+as permutations; Liu et al. 2019 (arXiv:1907.11692) for masks drawn anew in each epoch.
 
 >>> sorted(shuffled(np.arange(10), 10, key=3).tolist())
 [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
@@ -41,7 +44,10 @@ class Stream(Protocol):
     fingerprint: str
 
     def batch(self, step: int) -> Batch:
-        """The batch of a step, counted from 0. It must depend on the step alone, so that a run can be resumed."""
+        """The batch of a step, counted from 0.
+
+        It must depend on the step alone, so that a run can be resumed.
+        """
         ...
 
 
@@ -51,7 +57,8 @@ class MLMStream:
 
     tokens: from ``encode_corpus``.  seq_len: tokens in a row.  batch_size: rows in a batch.
     respect_documents: attention and positions stop at document boundaries.
-    targets: predict exactly so many tokens of each batch (``masking.constant``); no shape then ever changes.
+    targets: predict exactly so many tokens of each batch (``masking.constant``); no shape then ever
+        changes.
 
     Raises ValueError if the corpus is shorter than one batch.
     """
@@ -71,13 +78,17 @@ class MLMStream:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.n_rows < self.batch_size:
             raise ValueError(
-                f"the corpus has {len(self.tokens)} tokens, too few for one batch of {self.batch_size} rows of "
-                f"{self.seq_len}: take a smaller batch_size or seq_len, or more text"
+                f"the corpus has {len(self.tokens)} tokens, too few for one batch of "
+                f"{self.batch_size} rows of {self.seq_len}: take a smaller batch_size or seq_len, "
+                "or more text"
             )
 
     @property
     def n_rows(self) -> int:
-        """Rows in an epoch. One row less than would fit: the offset that changes every epoch needs the room."""
+        """Rows in an epoch.
+
+        One row less than would fit: the offset that changes every epoch needs the room.
+        """
         return (len(self.tokens) - self.seq_len + 1) // self.seq_len
 
     def epoch_of(self, step: int) -> int:
@@ -94,25 +105,26 @@ class MLMStream:
         for epoch in np.unique(epochs):  # one, or two where an epoch ends inside the batch
             key = seed_of("epoch", self.seed, int(epoch))
             here = epochs == epoch
-            starts[here] = shuffled(within[here], self.n_rows, key) * self.seq_len + key % self.seq_len
+            row = shuffled(within[here], self.n_rows, key)
+            starts[here] = row * self.seq_len + key % self.seq_len
         return self.tokens.tokens[starts[:, None] + np.arange(self.seq_len)].astype(np.int64)
 
     def batch(self, step: int) -> Batch:
-        """The masked batch of a step; the same for the same (seed, step), whatever was asked before."""
-        generator = generator_for(self.seed, self.epoch_of(step), step)
-        rows = self.token_rows(step)
-        return _masked(rows, self.tokenizer, self.policy, generator, self.respect_documents, self.targets)
+        """The masked batch of a step: the same for one (seed, step), whatever was asked before."""
+        return _masked(
+            self.token_rows(step),
+            self.tokenizer,
+            self.policy,
+            generator_for(self.seed, self.epoch_of(step), step),
+            self.respect_documents,
+            self.targets,
+        )
 
     @property
     def fingerprint(self) -> str:
         """Changes with anything that changes a batch; a resumed run checks it."""
-        what = [
-            self.tokens.fingerprint,
-            len(self.tokens),
-            self.tokenizer.fingerprint,
-            self.seq_len,
-            self.batch_size,
-        ]
+        what = [self.tokens.fingerprint, len(self.tokens), self.tokenizer.fingerprint]
+        what += [self.seq_len, self.batch_size]
         what += [asdict(self.policy), self.seed, self.respect_documents]
         what += [] if self.targets is None else [self.targets]
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
@@ -126,7 +138,8 @@ def _masked(
     respect_documents: bool,
     targets: int | None = None,
 ) -> Batch:
-    ids, options = torch.from_numpy(rows), dict(special_mask=tokenizer.special_mask, generator=generator)
+    ids = torch.from_numpy(rows)
+    options = dict(special_mask=tokenizer.special_mask, generator=generator)
     options |= dict(mask_id=tokenizer.mask_id, vocab_size=tokenizer.vocab_size)
     if targets is None:
         masked = mask_tokens(ids, policy, word_start_mask=tokenizer.word_start_mask, **options)
@@ -140,7 +153,10 @@ def _masked(
     ):  # every row is one document: no mask needed, and attention without one is faster
         return Batch(masked.input_ids, masked.labels)
     return Batch(
-        masked.input_ids, masked.labels, torch.from_numpy(segment_ids), torch.from_numpy(position_ids)
+        masked.input_ids,
+        masked.labels,
+        torch.from_numpy(segment_ids),
+        torch.from_numpy(position_ids),
     )
 
 
@@ -155,15 +171,17 @@ def fixed_batches(
     max_tokens: int | None = None,
     respect_documents: bool = True,
 ) -> list[Batch]:
-    """The whole text in order, masked once: the same masks at every evaluation, for every batch size.
+    """The whole text in order, masked once: the same at every evaluation and for every batch size.
 
-    max_tokens: use only so much of it, in rows spread evenly over the whole: a corpus is often stored source by
-        source, and its first tokens are then all of one kind. Raises ValueError if there is not one row.
+    max_tokens: use only so much of it, in rows spread evenly over the whole: a corpus is often
+        stored source by source, and its first tokens are then all of one kind. Raises ValueError if
+        there is not one row.
     """
     n_rows = min(len(tokens), max_tokens or len(tokens)) // seq_len
     if n_rows < 1:
         raise ValueError(
-            f"the text has {len(tokens)} tokens, too few for one row of {seq_len}: take a smaller seq_len"
+            f"the text has {len(tokens)} tokens, too few for one row of {seq_len}: take a smaller "
+            "seq_len"
         )
     starts = np.arange(n_rows) * (len(tokens) // seq_len) // n_rows * seq_len
     rows = tokens.tokens[starts[:, None] + np.arange(seq_len)].astype(np.int64)

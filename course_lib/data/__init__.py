@@ -1,4 +1,7 @@
-"""Real text without a hub: pinned archives, clean corpora, labelled tasks, all split so that nothing leaks."""
+"""Real text without a hub: pinned archives, clean corpora, labelled tasks.
+
+All are split so that nothing leaks.
+"""
 
 from .archives import ARCHIVES, Archive, cache_dir, fetch
 from .catalogue import describe, fetch_all

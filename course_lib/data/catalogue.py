@@ -1,6 +1,6 @@
 """Everything that needs no hub, at once: fetch it, and say what it is.
 
-Run once with a network (``python -m course_lib data`` does), then the whole course works without one.
+Run once with a network (``python -m course_lib data`` does), then the course works without one.
 Cost: a download of 139 MB, half of it pre-trained weights, and about a minute.
 """
 
@@ -12,7 +12,10 @@ from .tasks.loading import TASKS, load_task
 
 
 def fetch_all(progress: bool = True) -> None:
-    """Fetch every archive, and build every corpus and task out of them. Raises DataError with the remedy."""
+    """Fetch every archive, and build every corpus and task out of them.
+
+    Raises DataError with the remedy.
+    """
     for name in ARCHIVES:
         fetch(name, progress=progress)
     for name in PARTS:

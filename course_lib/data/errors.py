@@ -61,7 +61,7 @@ UNWRITABLE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIS
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn the operating system's errors while writing under ``folder`` into a :class:`CacheError`."""
+    """Turn the system's errors while writing under ``folder`` into a :class:`CacheError`."""
     try:
         yield
     except DataError:

@@ -1,12 +1,14 @@
-"""Corpora from the Hugging Face hub, or from a folder of your own, through the ``datasets`` package.
+"""Corpora from the Hugging Face hub, or from a folder of your own, through ``datasets``.
 
-What is on a hub has its own splits: where train, validation and test are all there they are kept, so that numbers can
-be compared with published ones; otherwise all rows are pooled and split by the hash of their text. A text that comes
-twice is kept once, train first. WikiText (Merity et al., 2017, https://arxiv.org/abs/1609.07843) stores an article as
-many rows, in a tokenised form: its rows are joined into articles and its spacing is undone.
+What is on a hub has its own splits: where train, validation and test are all there they are kept,
+so that numbers can be compared with published ones; otherwise all rows are pooled and split by the
+hash of their text. A text that comes twice is kept once, train first. WikiText (Merity et al.,
+2017, https://arxiv.org/abs/1609.07843) stores an article as many rows, in a tokenised form: its
+rows are joined into articles and its spacing is undone.
 
-``datasets`` keeps its downloads in its own cache. A folder of ``.txt``, ``.jsonl`` or ``.parquet`` files works like a
-name on the hub and needs no network. Cost: wikitext-103 is a download of 300 MB and about 1.5 GB of memory.
+``datasets`` keeps its downloads in its own cache. A folder of ``.txt``, ``.jsonl`` or ``.parquet``
+files works like a name on the hub and needs no network. Cost: wikitext-103 is a download of 300 MB
+and about 1.5 GB of memory.
 
 >>> undo_tokenisation("In 1 @,@ 500 well @-@ known cases , it ( the case ) 's so .")
 "In 1,500 well-known cases, it (the case)'s so."
@@ -28,18 +30,19 @@ KNOWN = {
 TITLE = re.compile(r" = ([^=].*[^=]|[^=]) = \n?")
 HEADING = re.compile(r"^\s*(?:= )+|(?: =)+\s*$")
 JOINED = re.compile(r" @([-,.])@ ")
-BEFORE, AFTER = re.compile(r" ([,.;:!?)\]%]|'(?:s|t|re|ve|ll|d|m)\b|n't\b)"), re.compile(r"([(\[$£]) ")
+BEFORE = re.compile(r" ([,.;:!?)\]%]|'(?:s|t|re|ve|ll|d|m)\b|n't\b)")
+AFTER = re.compile(r"([(\[$£]) ")
 
 
 def load_hub(name: str, config: str | None = None, *, column: str = "text") -> Corpus:
     """The dataset ``name`` as a corpus, one document a row (an article for WikiText).
 
     name: one of ``KNOWN``, ``"owner/name"`` on the hub, or the path of a folder.
-    config: which configuration, where the dataset has several; ``"owner/name:config"`` says the same.
+    config: which configuration, where there are several; ``"owner/name:config"`` says the same.
     column: the column that holds the text.
 
-    Raises MissingExtra without ``datasets``, FetchError where the hub is out of reach or has no such dataset,
-    UnknownName for a column that is not there.
+    Raises MissingExtra without ``datasets``, FetchError where the hub is out of reach or has no
+    such dataset, UnknownName for a column that is not there.
     """
     path, _, after = name.partition(":") if "/" in name else (name, "", "")
     path, config = KNOWN.get(name, (path, config or after or None))
@@ -62,9 +65,10 @@ def _tables(name: str, path: str, config: str | None, column: str) -> Mapping:
         tables = datasets.load_dataset(path, config)
     except (OSError, ValueError, RuntimeError) as error:
         raise FetchError(
-            f"could not load {name!r} from the Hugging Face hub: {type(error).__name__}: {_first_line(error)}. Remedy: "
-            "check the name; connect to the network and unset HF_HUB_OFFLINE and HF_DATASETS_OFFLINE; or go on with "
-            "load_corpus('english'), which needs no hub."
+            f"could not load {name!r} from the Hugging Face hub: {type(error).__name__}: "
+            f"{_first_line(error)}. Remedy: check the name; connect to the network and unset "
+            "HF_HUB_OFFLINE and HF_DATASETS_OFFLINE; or go on with load_corpus('english'), which "
+            "needs no hub."
         ) from error
     for table in tables.values():
         if column not in table.column_names:
@@ -86,7 +90,8 @@ def _split(name: str, rows: Mapping[str, Iterable[str]]) -> dict[str, tuple[Docu
             digest = text_id(text)
             if text.strip() and digest not in seen:
                 seen.add(digest)
-                splits[split if published else split_of(f"{name}/{digest}")].append(Document.of(text, name))
+                side = split if published else split_of(f"{name}/{digest}")
+                splits[side].append(Document.of(text, name))
     return {split: tuple(documents) for split, documents in splits.items()}
 
 
@@ -104,5 +109,8 @@ def articles(lines: Iterable[str]) -> Iterator[str]:
 
 
 def undo_tokenisation(line: str) -> str:
-    """``line`` with the spacing of ordinary text (quotation marks, whose side is lost, keep their spaces)."""
+    """``line`` with the spacing of ordinary text.
+
+    Quotation marks, whose side is lost, keep their spaces.
+    """
     return AFTER.sub(r"\1", BEFORE.sub(r"\1", JOINED.sub(r"\1", line))).strip()

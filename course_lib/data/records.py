@@ -1,12 +1,15 @@
 """Documents, corpora and labelled tasks, and the rule that splits them.
 
-A document goes to a split by a hash of its *key* (the article, the cloud service, the film) and of nothing else:
+A document goes to a split by a hash of its *key* (the article, the cloud service, the film) and of
+nothing else:
 
-    u = first 53 bits of SHA-256(key) / 2^53,    test if u < 0.05, validation if u < 0.10, else train
+    u = first 53 bits of SHA-256(key) / 2^53
+    test if u < 0.05, validation if u < 0.10, else train
 
-So the split of a document does not depend on which others there are, on their order, or on a random seed; adding
-one moves no other. The price is that the shares are 5 % only in expectation: of n documents, the held-out share
-has a standard deviation of sqrt(0.05 · 0.95 / n). Cost: one hash a document.
+So the split of a document does not depend on which others there are, on their order, or on a random
+seed; adding one moves no other. The price is that the shares are 5 % only in expectation: of n
+documents, the held-out share has a standard deviation of sqrt(0.05 · 0.95 / n). Cost: one hash a
+document.
 
 >>> split_of("wikipedia/Aardvark"), split_of("wikipedia/Aardvark")
 ('train', 'train')
@@ -19,6 +22,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
+
+from .errors import unknown
 
 SPLITS = ("train", "validation", "test")
 MOST_SHOWN = 6  # classes whose shares are printed one by one
@@ -54,16 +59,20 @@ class Document:
 
     def __post_init__(self) -> None:
         if not self.text.strip():
-            raise ValueError(f"document {self.title!r} of {self.source!r} has an empty text; leave it out")
+            raise ValueError(
+                f"document {self.title!r} of {self.source!r} has an empty text; leave it out"
+            )
         if self.id != text_id(self.text):
             raise ValueError(
-                f"id must be text_id(text) = {text_id(self.text)!r}, got {self.id!r}; use Document.of"
+                f"id must be text_id(text) = {text_id(self.text)!r}, got {self.id!r}; use "
+                "Document.of"
             )
         before = 0
         for link in self.links:
             if not before <= link.start < link.end <= len(self.text):
                 raise ValueError(
-                    f"link {link} overlaps another or leaves the text of {len(self.text)} characters"
+                    f"link {link} overlaps another or leaves the text of {len(self.text)} "
+                    "characters"
                 )
             before = link.end
 
@@ -113,7 +122,9 @@ class Corpus:
     def __post_init__(self) -> None:
         ids = [document.id for split in SPLITS for document in getattr(self, split)]
         if len(ids) != len(set(ids)):
-            raise ValueError(f"corpus {self.name!r} holds a document twice; drop repeats before splitting")
+            raise ValueError(
+                f"corpus {self.name!r} holds a document twice; drop repeats before splitting"
+            )
 
     def texts(self, split: str = "train") -> list[str]:
         """The texts of ``split``, one string a document."""
@@ -125,23 +136,32 @@ class Corpus:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the ids of all documents in order: equal if and only if the texts and splits are."""
+        """SHA-256 over the ids of all documents in order.
+
+        It is equal if and only if the texts and splits are.
+        """
         parts = [f"{split}:{document.id}" for split in SPLITS for document in getattr(self, split)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def counts(self) -> dict[str, tuple[int, int]]:
         """(documents, characters) for each split."""
-        return {s: (len(getattr(self, s)), sum(len(d.text) for d in getattr(self, s))) for s in SPLITS}
+        documents = {split: self.documents(split) for split in SPLITS}
+        return {split: (len(ds), sum(len(d.text) for d in ds)) for split, ds in documents.items()}
 
     def describe(self) -> str:
         """Documents and characters of each split, and the licence, as text."""
-        lines = [f"{s:<10}  {n:>6,} documents  {c:>12,} characters" for s, (n, c) in self.counts().items()]
-        return "\n".join([self.name, *lines, f"Licence: {self.licence}", *filter(None, [self.notes])])
+        lines = [self.name]
+        for split, (documents, characters) in self.counts().items():
+            lines.append(f"{split:<10}  {documents:>6,} documents  {characters:>12,} characters")
+        return "\n".join([*lines, f"Licence: {self.licence}", *filter(None, [self.notes])])
 
 
 @dataclass(frozen=True)
 class Example:
-    """A labelled text. group: what must not be in two splits (the film that a sentence is about)."""
+    """A labelled text.
+
+    group: what must not be in two splits (the film that a sentence is about).
+    """
 
     text: str
     label: int
@@ -152,7 +172,8 @@ class Example:
 class Task:
     """Labelled examples in three splits that share neither a text nor a group.
 
-    labels: the names of the classes; ``Example.label`` indexes them.  notes: how it was made, and its limits.
+    labels: the names of the classes; ``Example.label`` indexes them. notes: how it was made, and
+        its limits.
     """
 
     name: str
@@ -176,7 +197,10 @@ class Task:
         return of_split(self, split)
 
     def balance(self, split: str = "train") -> dict[str, float]:
-        """The share of each class in ``split``; its largest is what always guessing that class scores."""
+        """The share of each class in ``split``.
+
+        The largest is what always guessing that class scores.
+        """
         chosen = [example.label for example in self.examples(split)]
         return {name: chosen.count(i) / max(len(chosen), 1) for i, name in enumerate(self.labels)}
 
@@ -190,13 +214,14 @@ class Task:
             if len(balance) > MOST_SHOWN:
                 shares = f"{len(balance)} classes, the commonest {max(balance.values()):.1%}"
             n_groups = len({e.group for e in examples})
-            lines.append(f"{split:<10}  {len(examples):>6,} examples  {n_groups:>5,} groups  {shares}")
+            lines.append(
+                f"{split:<10}  {len(examples):>6,} examples  {n_groups:>5,} groups  {shares}"
+            )
         return "\n".join([*lines, f"Licence: {self.licence}", *filter(None, [self.notes])])
 
 
 def of_split(owner: Corpus | Task, split: str) -> tuple:
+    """The examples or documents of ``split``. Raises UnknownName for another name."""
     if split not in SPLITS:
-        from .errors import unknown
-
         raise unknown("split", split, SPLITS)
     return getattr(owner, split)

@@ -2,13 +2,15 @@
 
 Three rules, applied to the documents in the order train, validation, test:
 
-1. A passage (a line of 60 characters or more) that came before, up to case and white space, is dropped.
-2. A held-out passage of which half the 8-word windows stand somewhere in train is dropped too: services and articles
-   copy each other with a word changed. Brown et al. (2020, appendix C) clean their test sets of windows of 13 words.
+1. A passage (a line of 60 characters or more) that came before, up to case and white space, is
+   dropped.
+2. A held-out passage of which half the 8-word windows stand somewhere in train is dropped too:
+   services and articles copy each other with a word changed. Brown et al. (2020, appendix C) clean
+   their test sets of windows of 13 words.
 3. A document of which nothing is left that was not seen before is dropped.
 
-Train never loses anything to a held-out document. Cost: rule 2 hashes every window once, a few seconds for 20 MB,
-and remembers only those of the held-out splits.
+Train never loses anything to a held-out document. Cost: rule 2 hashes every window once, a few
+seconds for 20 MB, and remembers only those of the held-out splits.
 
 >>> sorted(len(window) for window in windows("one two three four five six seven eight nine"))
 [8, 8]
@@ -39,12 +41,15 @@ class Dropped:
 
     def __str__(self) -> str:
         return (
-            f"Dropped: {self.repeated:,} repeated passages, {self.similar:,} held-out passages that are half in train, "
-            f"{self.characters:,} characters in all; {self.documents:,} documents with nothing of their own"
+            f"Dropped: {self.repeated:,} repeated passages, {self.similar:,} held-out passages "
+            f"that are half in train, {self.characters:,} characters in all; {self.documents:,} "
+            "documents with nothing of their own"
         )
 
 
-def drop_repeats(splits: dict[str, list[Document]]) -> tuple[dict[str, tuple[Document, ...]], Dropped]:
+def drop_repeats(
+    splits: dict[str, list[Document]],
+) -> tuple[dict[str, tuple[Document, ...]], Dropped]:
     """``splits`` after the three rules, and what they dropped."""
     dropped, seen = Dropped(), set()
     in_train = _windows_in_train(splits)
@@ -65,7 +70,10 @@ def windows(text: str) -> set[tuple[str, ...]]:
 
 def _windows_in_train(splits: dict[str, list[Document]]) -> set[int]:
     """Hashes of the held-out windows that stand in train."""
-    wanted = {w for s in SPLITS[1:] for line in _passages(splits[s]) for w in map(hash, windows(line))}
+    wanted: set[int] = set()
+    for split in SPLITS[1:]:
+        for line in _passages(splits[split]):
+            wanted.update(map(hash, windows(line)))
     found: set[int] = set()
     for line in _passages(splits["train"]) if wanted else ():
         found.update(wanted.intersection(map(hash, windows(line))))
@@ -73,7 +81,8 @@ def _windows_in_train(splits: dict[str, list[Document]]) -> set[int]:
 
 
 def _passages(documents: Iterable[Document]) -> Iterable[str]:
-    return (line for document in documents for line in document.text.split("\n") if len(line) >= PASSAGE)
+    lines = (line for document in documents for line in document.text.split("\n"))
+    return (line for line in lines if len(line) >= PASSAGE)
 
 
 def is_known(line: str, known: set[int]) -> bool:
@@ -82,10 +91,12 @@ def is_known(line: str, known: set[int]) -> bool:
     return bool(own) and sum(hash(w) in known for w in own) > MOST_SEEN * len(own)
 
 
-def without_repeats(document: Document, seen: set[str], known: set[int], dropped: Dropped) -> Document | None:
-    """``document`` without the passages that are in ``seen`` (which learns the others) or ``known``; its links move along.
+def without_repeats(
+    document: Document, seen: set[str], known: set[int], dropped: Dropped
+) -> Document | None:
+    """``document`` without the passages that are in ``seen`` or ``known``; its links move along.
 
-    ``None`` if no line remains that was not in ``seen``.
+    ``seen`` learns the others. The result is ``None`` if no line remains that was not in ``seen``.
     """
     kept, fresh = [], False
     for start, line in _lines(document.text):
@@ -114,7 +125,8 @@ def _of_lines(document: Document, kept: list[tuple[int, str]]) -> Document:
     text = "\n".join(line for _, line in kept)
     if text == document.text:
         return document
-    links, at, waiting = [], 0, iter([*document.links, Link(len(document.text), len(document.text), "")])
+    links, at, end = [], 0, len(document.text)
+    waiting = iter([*document.links, Link(end, end, "")])
     link = next(waiting)
     for start, line in kept:
         while link.start < start:

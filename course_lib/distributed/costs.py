@@ -1,18 +1,24 @@
-"""What training on n processors costs, by formula: bytes sent, bytes kept, seconds, and where the seconds go.
+"""What training on n processors costs, by formula: bytes sent, bytes kept, seconds.
 
-With P parameters, S bytes of gradient, and a link that takes ``latency`` a + bytes / ``bandwidth`` B for a message:
+With P parameters, S bytes of gradient, and a link that takes ``latency`` a + bytes / ``bandwidth``
+B for a message:
 
-    ring all-reduce       each sends 2 (n - 1) / n S in 2 (n - 1) messages:   T = 2 (n - 1) (a + S / (n B))
-    memory (ZeRO)         stage 0: all whole; 1: the optimiser's state / n; 2: the gradients too; 3: the weights too
+    ring all-reduce       each sends 2 (n - 1) / n S in 2 (n - 1) messages:
+                          T = 2 (n - 1) (a + S / (n B))
+    memory (ZeRO)         stage 0: all whole; 1: the optimiser's state / n; 2: the gradients too;
+                          3: the weights too
     traffic (ZeRO)        stages 0 to 2: 2 (n - 1) / n S;   stage 3: 3 (n - 1) / n S
-    pipeline of p stages  share of the time spent waiting:  (p - 1) / (m + p - 1) with m micro-batches
-    tensor parallel       4 all-reduces of the activations, b t d numbers, a layer and step (2 forward, 2 backward)
+    pipeline of p stages  share of the time spent waiting:
+                          (p - 1) / (m + p - 1) with m micro-batches
+    tensor parallel       4 all-reduces of the activations, b t d numbers, a layer and step
+                          (2 forward, 2 backward)
 
-The models know no congestion and no stragglers: they say what is best possible, and which term will hurt first.
+The models know no congestion and no stragglers: they say what is best possible, and which term will
+hurt first.
 
-Cost: arithmetic. Sources: Patarasuk & Yuan 2009 (doi:10.1016/j.jpdc.2008.09.002, the ring is optimal in bytes),
-Rajbhandari et al. 2020 (arXiv:1910.02054, ZeRO), Huang et al. 2019 (arXiv:1811.06965, the bubble), Shoeybi et al. 2019
-(arXiv:1909.08053, tensor parallel).
+Cost: arithmetic. Sources: Patarasuk & Yuan 2009 (doi:10.1016/j.jpdc.2008.09.002, the ring is
+optimal in bytes), Rajbhandari et al. 2020 (arXiv:1910.02054, ZeRO), Huang et al. 2019
+(arXiv:1811.06965, the bubble), Shoeybi et al. 2019 (arXiv:1909.08053, tensor parallel).
 
 >>> all_reduce_bytes(4, 100.0), round(all_reduce_seconds(2, 1e6, latency=1e-3, bandwidth=1e9), 6)
 (150.0, 0.003)
@@ -29,28 +35,33 @@ import numpy as np
 
 
 def all_reduce_bytes(n: int, size: float) -> float:
-    """Bytes that each of ``n`` workers sends while arrays of ``size`` bytes are added up in a ring."""
+    """Bytes that each of ``n`` workers sends to add up arrays of ``size`` bytes in a ring."""
     _positive(n=n)
     return 2 * (n - 1) / n * size
 
 
 def all_reduce_seconds(n: int, size: float, *, latency: float, bandwidth: float) -> float:
-    """Seconds of a ring all-reduce.  latency: seconds a message.  bandwidth: bytes a second out of each worker."""
+    """Seconds of a ring all-reduce.
+
+    latency: seconds a message.  bandwidth: bytes a second out of each worker.
+    """
     _positive(n=n, bandwidth=bandwidth)
     return 2 * (n - 1) * latency + all_reduce_bytes(n, size) / bandwidth
 
 
 def ring_all_reduce(arrays: list[np.ndarray]) -> tuple[list[np.ndarray], list[int]]:
-    """The ring itself: the sum of ``arrays`` (one a worker, of one shape) on every worker, and the numbers each one sent.
+    """The ring itself: the sum of ``arrays`` on every worker, and the numbers each one sent.
 
-    Every array is cut into n parts. For n - 1 rounds each worker passes one part to its right neighbour, who adds it to
-    its own; then each part is complete somewhere. For n - 1 more rounds the complete parts go round.
+    arrays: one a worker, of one shape.
+    Every array is cut into n parts. For n - 1 rounds each worker passes one part to its right
+    neighbour, who adds it to its own; then each part is complete somewhere. For n - 1 more rounds
+    the complete parts go round.
     """
     n = len(arrays)
     parts = [np.array_split(np.array(a, dtype=float).ravel(), n) for a in arrays]
     sent = [0] * n
     for turn in range(2 * (n - 1)):
-        # worker w sends part w - turn: all send at once, so what travels is taken before anything changes
+        # worker w sends part w - turn; all send at once: what travels is taken before all changes
         moving = [parts[w][(w - turn) % n].copy() for w in range(n)]
         for w, part in enumerate(moving):
             right, index = (w + 1) % n, (w - turn) % n
@@ -60,23 +71,30 @@ def ring_all_reduce(arrays: list[np.ndarray]) -> tuple[list[np.ndarray], list[in
 
 
 def state_bytes(
-    parameters: float, n: int, *, stage: int, weight: float = 4, gradient: float = 4, optimizer: float = 8
+    parameters: float,
+    n: int,
+    *,
+    stage: int,
+    weight: float = 4,
+    gradient: float = 4,
+    optimizer: float = 8,
 ) -> float:
     """Bytes of weights, gradients and optimiser state on each of ``n`` workers.
 
-    stage: of ZeRO, 0 (plain data parallel) to 3 (FSDP).  weight, gradient, optimizer: bytes a parameter; the defaults
-        are those of ``train`` (float32 and AdamW), mixed precision with float32 copies has 2, 2 and 12.
+    stage: of ZeRO, 0 (plain data parallel) to 3 (FSDP).
+    weight, gradient, optimizer: bytes a parameter; the defaults are those of ``train`` (float32 and
+        AdamW), mixed precision with float32 copies has 2, 2 and 12.
     Activations come on top. Raises ValueError for a stage that does not exist.
     """
     _positive(n=n)
     if stage not in (0, 1, 2, 3):
         raise ValueError(f"stage must be 0, 1, 2 or 3, got {stage!r}")
-    parts = (weight / (n if stage >= 3 else 1), gradient / (n if stage >= 2 else 1), optimizer / (n if stage >= 1 else 1))  # fmt: skip
-    return parameters * sum(parts)
+    cut_from = ((weight, 3), (gradient, 2), (optimizer, 1))
+    return parameters * sum(size / (n if stage >= first else 1) for size, first in cut_from)
 
 
 def bubble(stages: int, micro_batches: int) -> float:
-    """Share of a step that each stage of a pipeline waits, when all stages take equally long (GPipe, 1F1B)."""
+    """Share of a step that each stage of a pipeline waits, all stages being equal (GPipe, 1F1B)."""
     _positive(stages=stages, micro_batches=micro_batches)
     return (stages - 1) / (micro_batches + stages - 1)
 
@@ -103,7 +121,10 @@ class Cluster:
 
 
 class StepTime(NamedTuple):
-    """Seconds of a step. compute; communication: all of it; exposed: what does not hide behind the compute."""
+    """Seconds of a step.
+
+    compute; communication: all of it; exposed: what does not hide behind the compute.
+    """
 
     compute: float
     communication: float
@@ -121,12 +142,20 @@ class StepTime(NamedTuple):
 
 
 def data_parallel_step(
-    cluster: Cluster, n: int, *, flops: float, gradient_bytes: float, stage: int = 0, overlap: float = 2 / 3
+    cluster: Cluster,
+    n: int,
+    *,
+    flops: float,
+    gradient_bytes: float,
+    stage: int = 0,
+    overlap: float = 2 / 3,
 ) -> StepTime:
     """The time of a step on ``n`` GPUs of ``cluster``.
 
-    flops: of the whole batch, over all GPUs.  gradient_bytes: as they travel (2 a parameter in bf16).
-    overlap: share of the compute behind which communication can hide; the backward pass is two thirds.
+    flops: of the whole batch, over all GPUs.
+    gradient_bytes: as they travel (2 a parameter in bf16).
+    overlap: share of the compute behind which communication can hide; the backward pass is two
+        thirds.
     """
     compute = flops / n / cluster.flops
     traffic = 1.5 if stage == 3 else 1.0
@@ -138,7 +167,7 @@ def data_parallel_step(
 def tensor_parallel_seconds(
     cluster: Cluster, n: int, *, tokens: int, d_model: int, n_layers: int, bytes_per_number: int = 2
 ) -> float:
-    """Seconds of communication in a step when every matrix is cut over ``n`` GPUs; none of it hides.
+    """Seconds of communication in a step, every matrix cut over ``n`` GPUs; none of it hides.
 
     tokens: b t, those of the batch that these n GPUs share.
     """

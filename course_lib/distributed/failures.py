@@ -1,17 +1,19 @@
 """Machines fail. How often should a run be saved, and what does it lose all the same?
 
-One GPU fails once in a time m on average. Any failure stops all n, so the run's mean time between failures is M = m / n.
-A checkpoint costs C seconds, a restart R. With failures that come at random (a Poisson process) and a checkpoint after
-every tau seconds of work:
+One GPU fails once in a time m on average. Any failure stops all n, so the run's mean time between
+failures is M = m / n. A checkpoint costs C seconds, a restart R. With failures that come at random
+(a Poisson process) and a checkpoint after every tau seconds of work:
 
-    expected seconds for W seconds of work     T(tau) = M e^(R/M) (e^((tau + C)/M) - 1) W / tau
-    first order, C << M                        T / W ~ 1 + C / tau + tau / (2 M)  + R / M
-    best interval (Young)                      tau = sqrt(2 C M)
-    best interval (Daly), for C < 2 M          tau = sqrt(2 C M) (1 + sqrt(C / (2 M)) / 3 + C / (18 M)) - C
+    expected time for W of work        T(tau) = M e^(R/M) (e^((tau + C)/M) - 1) W / tau
+    first order, C << M                T / W ~ 1 + C / tau + tau / (2 M)  + R / M
+    best interval (Young)              tau = sqrt(2 C M)
+    best interval (Daly), for C < 2 M  tau = sqrt(2 C M) (1 + sqrt(C / (2 M)) / 3 + C / (18 M)) - C
 
-``simulate`` draws the failures one by one and knows none of the formulas: they are tested against it.
+``simulate`` draws the failures one by one and knows none of the formulas, which are tested against
+it.
 
-Sources: Young 1974 (doi:10.1145/361147.361115), Daly 2006 (doi:10.1016/j.future.2004.11.016, equations 20 and 37).
+Sources: Young 1974 (doi:10.1145/361147.361115), Daly 2006 (doi:10.1016/j.future.2004.11.016,
+equations 20 and 37).
 
 >>> round(daly_interval(save=5, between_failures=24 * 60))  # minutes; Daly's figure 3 has 117
 117
@@ -33,7 +35,10 @@ def young_interval(*, save: float, between_failures: float) -> float:
 
 
 def daly_interval(*, save: float, between_failures: float) -> float:
-    """The same to higher order: right also where saving takes a good part of the time between failures."""
+    """The same to higher order.
+
+    Right also where saving takes a good part of the time between failures.
+    """
     young = young_interval(save=save, between_failures=between_failures)
     if save >= 2 * between_failures:
         return between_failures
@@ -41,8 +46,10 @@ def daly_interval(*, save: float, between_failures: float) -> float:
     return young * (1 + math.sqrt(ratio) / 3 + ratio / 9) - save
 
 
-def expected_slowdown(interval: float, *, save: float, restart: float, between_failures: float) -> float:
-    """Expected time of a long run over its time without failures and without saving (Daly's complete model)."""
+def expected_slowdown(
+    interval: float, *, save: float, restart: float, between_failures: float
+) -> float:
+    """Expected time of a long run over that without failures and saving (Daly's complete model)."""
     _positive(interval=interval, between_failures=between_failures)
     m = between_failures
     return m * math.exp(restart / m) * math.expm1((interval + save) / m) / interval
@@ -57,9 +64,10 @@ def simulate(
     between_failures: float,
     generator: np.random.Generator,
 ) -> tuple[float, int]:
-    """One run of ``work`` seconds of work with failures at random: its seconds, and how many failures it saw.
+    """One run of ``work`` seconds of work with failures at random: seconds and count of failures.
 
-    What was done since the last checkpoint is lost; a restart takes ``restart`` and can fail as well.
+    What was done since the last checkpoint is lost; a restart takes ``restart`` and can fail as
+    well.
     """
     _positive(work=work, interval=interval, between_failures=between_failures)
     clock, done, failures = 0.0, 0.0, 0
@@ -77,9 +85,10 @@ def simulate(
 
 
 def slowest_of(n: int, *, spread: float) -> float:
-    """Expected maximum of ``n`` step times that are normal with mean 1 and standard deviation ``spread``.
+    """Expected maximum of ``n`` normal step times, mean 1 and standard deviation ``spread``.
 
-    All wait for the slowest worker in every step. Integrated numerically: E max = integral of x d(Phi(x)^n).
+    All wait for the slowest worker in every step. Integrated numerically:
+    E max = integral of x d(Phi(x)^n).
     """
     _positive(n=n)
     z = np.linspace(-9, 9, 20_001)

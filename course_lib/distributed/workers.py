@@ -2,26 +2,29 @@
 
     torchrun --nproc-per-node 2 -m course_lib pretrain --out runs/two
 
-torchrun starts n processes, the *workers*, and tells each its number, the *rank*, in the environment. In every step
+torchrun starts n processes, the *workers*, and tells each its number, the *rank*, in the
+environment. In every step
 
-    1. all workers make the same batch of b rows, masked as a whole;         (seed, step) alone decide it
-    2. worker r takes the rows r b/n .. (r+1) b/n of it;                     disjoint, together everything
+    1. all workers make the same batch of b rows, masked as a whole;   (seed, step) alone decide it
+    2. worker r takes the rows r b/n .. (r+1) b/n of it;               disjoint, together everything
     3. its gradient is of (summed loss of its rows) / (targets of the *whole* batch);
     4. the gradients are added up over all workers, and all take the same step.
 
-So n workers compute what one would, up to rounding, for every n. Step 3 is where it is easily lost: the mean over its
-own targets on each worker, averaged over workers, is another gradient whenever the workers hold unequal numbers of
-targets, and with random masks they always do.
+So n workers compute what one would, up to rounding, for every n. Step 3 is where it is easily lost:
+the mean over its own targets on each worker, averaged over workers, is another gradient whenever
+the workers hold unequal numbers of targets, and with random masks they always do.
 
-PyTorch's ``DistributedDataParallel`` and FSDP *average* over workers, so the loss is multiplied by n. Both send the
-gradients of the last layers while the first are still being computed.
+PyTorch's ``DistributedDataParallel`` and FSDP *average* over workers, so the loss is multiplied by
+n. Both send the gradients of the last layers while the first are still being computed.
 
-Only the first worker writes and shows progress. The clock and the wish to stop are agreed on, or the workers would
-leave the loop at different steps and wait for each other for ever.
+Only the first worker writes and shows progress. The clock and the wish to stop are agreed on, or
+the workers would leave the loop at different steps and wait for each other for ever.
 
-Cost: 2 (n - 1) / n times the gradient's bytes sent by each worker, and two messages of 8 bytes, in each step.
+Cost: 2 (n - 1) / n times the gradient's bytes sent by each worker, and two messages of 8 bytes, in
+each step.
 
-Sources: Li et al. 2020 (arXiv:2006.15704, PyTorch's data parallel), Goyal et al. 2017 (arXiv:1706.02677, section 3).
+Sources: Li et al. 2020 (arXiv:2006.15704, PyTorch's data parallel), Goyal et al. 2017
+(arXiv:1706.02677, section 3).
 
 >>> alone = Workers()  # without torchrun nothing is sent and nothing changes
 >>> alone.first, alone.sum(2.0, 3), alone.largest(1.5)
@@ -54,9 +57,12 @@ class WorkerLostError(RuntimeError):
 
 @dataclass(frozen=True)
 class Workers:
-    """Who takes part. rank: this worker, 0 .. count - 1.  count: all of them.  sharded: the state is cut among them.
+    """Who takes part.
 
-    Every method but ``share`` must be called by all workers at the same place: each waits for the others.
+    rank: this worker, 0 .. count - 1.  count: all of them.  sharded: the state is cut among them.
+
+    Every method but ``share`` must be called by all workers at the same place: each waits for the
+    others.
     """
 
     rank: int = 0
@@ -68,7 +74,8 @@ class Workers:
             raise ValueError(f"rank must lie in 0 .. count - 1 = {self.count - 1}, got {self.rank}")
         if self.sharded and self.count == 1:
             raise ValueError(
-                "sharded=True needs several workers: start with torchrun --nproc-per-node 2, or leave it out"
+                "sharded=True needs several workers: start with torchrun --nproc-per-node 2, or "
+                "leave it out"
             )
 
     @property
@@ -77,7 +84,10 @@ class Workers:
         return self.rank == 0
 
     def share(self, batch: Batch) -> Batch:
-        """This worker's rows. Where there are fewer rows than workers, some get a row without targets: loss 0 over 0."""
+        """This worker's rows.
+
+        Where there are fewer rows than workers, some get a row without targets: loss 0 over 0.
+        """
         if self.count == 1:
             return batch
         rows = batch.input_ids.shape[0]
@@ -85,18 +95,21 @@ class Workers:
         if start < stop:
             return batch.rows(start, stop)
         filler = batch.rows(0, 1)
-        return replace(filler, labels=torch.full_like(filler.input_ids, IGNORE), target_positions=None)
+        return replace(
+            filler, labels=torch.full_like(filler.input_ids, IGNORE), target_positions=None
+        )
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """``model`` such that backward leaves the gradient *averaged* over all workers in its parameters."""
+        """``model`` such that backward leaves the gradient *averaged* over all workers."""
         if self.count == 1:
             return model
         return shard(model) if self.sharded else nn.parallel.DistributedDataParallel(model)
 
     @contextlib.contextmanager
     def accumulating(self, wrapped: nn.Module, last: bool) -> Iterator[None]:
-        """Around a micro-batch's forward and backward: gradients travel with the ``last`` one only."""
-        if last or self.count == 1 or self.sharded:  # sharded: no worker could hold the whole sum meanwhile
+        """Around a micro-batch's two passes: gradients travel with the ``last`` one only."""
+        # sharded: no worker could hold the whole sum meanwhile
+        if last or self.count == 1 or self.sharded:
             yield
         else:
             with wrapped.no_sync():
@@ -113,7 +126,8 @@ class Workers:
     def _reduce(self, numbers: tuple[float, ...], operation: str) -> tuple[float, ...]:
         if self.count == 1:
             return numbers
-        values = torch.tensor(numbers, dtype=torch.float64)  # on the CPU: a GPU need not stop for it
+        # on the CPU: a GPU need not stop for it
+        values = torch.tensor(numbers, dtype=torch.float64)
         dist.all_reduce(values, getattr(dist.ReduceOp, operation))
         return tuple(kind(v) for kind, v in zip(map(type, numbers), values.tolist(), strict=True))
 
@@ -126,7 +140,10 @@ class Workers:
 
     @contextlib.contextmanager
     def in_turn(self) -> Iterator[None]:
-        """One worker of each machine runs the block, then the others: they find what it left in the cache."""
+        """One worker of each machine runs the block, then the others.
+
+        They find what it left in the cache.
+        """
         local = int(os.environ.get("LOCAL_RANK", "0"))
         if local:
             self.sum(0)
@@ -135,7 +152,10 @@ class Workers:
             self.sum(0)
 
     def seed(self, seed: int, step: int = 0) -> None:
-        """Seed torch's generators (dropout) differently on each worker; on the first with ``seed`` itself at step 0."""
+        """Seed torch's generators (dropout) differently on each worker.
+
+        The first takes ``seed`` itself at step 0.
+        """
         if self.first and not step:
             torch.manual_seed(seed)
         elif not self.first:
@@ -144,10 +164,11 @@ class Workers:
 
 @contextlib.contextmanager
 def join(*, sharded: bool = False) -> Iterator[Workers]:
-    """Enter the group that torchrun describes in the environment; without torchrun, be the only worker.
+    """Enter the group that torchrun describes in the environment; without it, be the only worker.
 
-    Gradients on GPUs travel by NCCL, everything else by Gloo. Raises ValueError if there are more workers than GPUs, or
-    for ``sharded`` with one worker; WorkerLostError when another worker ends in the middle.
+    Gradients on GPUs travel by NCCL, everything else by Gloo. Raises ValueError if there are more
+    workers than GPUs, or for ``sharded`` with one worker; WorkerLostError when another worker ends
+    in the middle.
     """
     rank, count = (
         int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1"))
@@ -160,8 +181,9 @@ def join(*, sharded: bool = False) -> Iterator[Workers]:
     except RuntimeError as error:
         if count > 1 and (isinstance(error, dist.DistError) or "gloo" in str(error).lower()):
             raise WorkerLostError(
-                f"worker {rank} of {count} lost contact with another worker, which has ended or hangs; its own message "
-                f"says why. The run is over; start it again with --resume, with as many workers as you like. ({error})"
+                f"worker {rank} of {count} lost contact with another worker, which has ended or "
+                "hangs; its own message says why. The run is over; start it again with --resume, "
+                f"with as many workers as you like. ({error})"
             ) from error
         raise
     if count > 1:
@@ -173,6 +195,8 @@ def _backend() -> str:
         return "gloo"
     local, gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if local >= gpus:
-        raise ValueError(f"worker {local} has no GPU: this machine has {gpus}, set --nproc-per-node to that")
+        raise ValueError(
+            f"worker {local} has no GPU: this machine has {gpus}, set --nproc-per-node to that"
+        )
     torch.cuda.set_device(local)
     return "cpu:gloo,cuda:nccl"

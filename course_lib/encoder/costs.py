@@ -1,21 +1,23 @@
-"""What a model costs, by formula: parameters, floating-point operations, and the bytes that training has to keep.
+"""What a model costs, by formula: parameters, operations, and the bytes that training has to keep.
 
-With N the weights of the blocks' matrices, T tokens in a row, d the width, L layers, v the vocabulary and n predicted
-tokens in the batch:
+With N the weights of the blocks' matrices, T tokens in a row, d the width, L layers, v the
+vocabulary and n predicted tokens in the batch:
 
-    parameters            embeddings v d, blocks N, norms, biases; the tied head adds only d^2 + d + v
-    forward FLOPs         2 N + 4 T d L    a token,    2 (d^2 + d v)    a predicted token
-    training FLOPs        3 x forward: the way back has two products for each one forward
-    activations           what autograd keeps for the way back: some 9 d + 4 d_ff floats a token and layer (modern),
-                          d_ff floats for every product whose factors are needed again; T^2 for attention: none, because
-                          the fused kernel recomputes the weights from one number a row and head
+    parameters        embeddings v d, blocks N, norms, biases; the tied head adds only d^2 + d + v
+    forward FLOPs     2 N + 4 T d L    a token,    2 (d^2 + d v)    a predicted token
+    training FLOPs    3 x forward: the way back has two products for each one forward
+    activations       what autograd keeps for the way back: some 9 d + 4 d_ff floats a token and
+                      layer (modern), d_ff floats for every product whose factors are needed again;
+                      T^2 for attention: none, because the fused kernel recomputes the weights from
+                      one number a row and head
 
-The FLOPs count matrix products only: norms, GELU and softmax are small beside them. The activations are those of
-this package's ``Encoder`` and ``MLMHead`` in one number format, without dropout and without ``segment_ids``; memory in
-use is higher, by weights, gradients, optimiser state and what kernels need for a moment.
+The FLOPs count matrix products only: norms, GELU and softmax are small beside them. The activations
+are those of this package's ``Encoder`` and ``MLMHead`` in one number format, without dropout and
+without ``segment_ids``; memory in use is higher, by weights, gradients, optimiser state and what
+kernels need for a moment.
 
-Cost: nothing is built or run. Sources: Kaplan et al. 2020 (arXiv:2001.08361, section 2.1, the FLOPs), Korthikanti et
-al. 2022 (arXiv:2205.05198, section 4, activations).
+Cost: nothing is built or run. Sources: Kaplan et al. 2020 (arXiv:2001.08361, section 2.1, the
+FLOPs), Korthikanti et al. 2022 (arXiv:2205.05198, section 4, activations).
 
 >>> base = EncoderConfig.bert(vocab_size=30_522)  # BERT-base without its pooler
 >>> encoder_parameters(base)
@@ -39,7 +41,7 @@ def _inner(config: EncoderConfig) -> int:
 
 
 def block_weights(config: EncoderConfig) -> int:
-    """Entries of the matrices of all blocks, N: four of attention, two (with a gate, three) of the feed-forward part."""
+    """Entries of all blocks' matrices, N: attention has four, feed-forward two (gated: three)."""
     d = config.d_model
     return config.n_layers * (4 * d * d + d * _inner(config) + config.d_ff * d)
 
@@ -47,19 +49,22 @@ def block_weights(config: EncoderConfig) -> int:
 def encoder_parameters(config: EncoderConfig) -> int:
     """Parameters of ``Encoder(config)``: embeddings, blocks and norms."""
     d, layers = config.d_model, config.n_layers
-    tables = (
-        config.vocab_size + config.n_token_types + (config.max_len if config.positions == "learned" else 0)
-    )
+    places = config.max_len if config.positions == "learned" else 0
+    tables = config.vocab_size + config.n_token_types + places
     biases = layers * (4 * d + _inner(config) + d) if config.bias else 0
-    # one after the embedding and two in a block; pre-norm has none before block 0 but one at the end
+    # one after the embedding, two in a block; pre-norm has none before block 0, but one at the end
     norms = (1 + 2 * layers) * _norm(config)
     return tables * d + block_weights(config) + biases + norms
 
 
 def mlm_parameters(config: EncoderConfig) -> int:
-    """Parameters of ``MaskedLanguageModel(config)``; the table of the output layer is that of the input, counted once."""
+    """Parameters of ``MaskedLanguageModel(config)``.
+
+    The table of the output layer is that of the input, counted once.
+    """
     d = config.d_model
-    return encoder_parameters(config) + d * d + (d if config.bias else 0) + _norm(config) + config.vocab_size
+    head = d * d + (d if config.bias else 0) + _norm(config) + config.vocab_size
+    return encoder_parameters(config) + head
 
 
 def forward_flops(config: EncoderConfig, *, rows: int, seq_len: int, targets: int = 0) -> int:
@@ -70,8 +75,10 @@ def forward_flops(config: EncoderConfig, *, rows: int, seq_len: int, targets: in
     """
     _check(rows, seq_len, targets)
     d, tokens = config.d_model, rows * seq_len
-    attention = 4 * seq_len * d * config.n_layers  # a token: queries against keys, weights against values
-    return tokens * (2 * block_weights(config) + attention) + 2 * targets * (d * d + d * config.vocab_size)
+    # a token: queries against keys, weights against values
+    attention = 4 * seq_len * d * config.n_layers
+    head = d * d + d * config.vocab_size  # a predicted token
+    return tokens * (2 * block_weights(config) + attention) + 2 * targets * head
 
 
 def training_flops(config: EncoderConfig, *, rows: int, seq_len: int, targets: int) -> int:
@@ -82,7 +89,7 @@ def training_flops(config: EncoderConfig, *, rows: int, seq_len: int, targets: i
 def activation_bytes(
     config: EncoderConfig, *, rows: int, seq_len: int, targets: int, bytes_per_number: int = 4
 ) -> int:
-    """Bytes that autograd keeps between the forward and the backward pass of ``MaskedLM`` on one batch.
+    """Bytes that autograd keeps between forward and backward pass of ``MaskedLM`` on one batch.
 
     targets: predicted tokens of the batch.  bytes_per_number: 4 for float32.
     The weights themselves are not counted. Raises ValueError for sizes that can't be.
@@ -90,20 +97,20 @@ def activation_bytes(
     _check(rows, seq_len, targets)
     d, heads, tokens = config.d_model, config.n_heads, rows * seq_len
     norm = d + 2  # its input, and mean and scale of each token
-    attention = d + 3 * d + d + heads  # input of q, k, v; q, k and v; the mixture; one log-sum-exp a head
+    # input of q, k, v; q, k and v; the mixture; one log-sum-exp a head
+    attention = d + 3 * d + d + heads
     if config.positions == "rotary":
-        attention += d  # turned queries lie in another order, so the mixture is copied for the output layer
-    feed_forward = (
-        d + _inner(config) + config.d_ff * (2 if config.gated else 1)
-    )  # input, inner, GELU and product
+        # turned queries lie in another order, so the mixture is copied for the output layer
+        attention += d
+    # input, inner, GELU and product
+    feed_forward = d + _inner(config) + config.d_ff * (2 if config.gated else 1)
     block = attention + feed_forward + 2 * norm
-    # post-norm: the embedding's and two a block. Pre-norm: none before block 0, one more at the end.
+    # post-norm: the embedding's and two a block; pre-norm: none before block 0, one at the end
     numbers = tokens * (norm + config.n_layers * block)
     if config.positions == "rotary":
         numbers += seq_len * config.d_head  # cosines and sines, the same for all rows
-    numbers += (
-        targets * (4 * d + 2 + config.vocab_size) + 1
-    )  # head: three inputs and the norm's; probabilities
+    # head: three inputs and the norm's; probabilities
+    numbers += targets * (4 * d + 2 + config.vocab_size) + 1
     indices = tokens + 2 * targets + (seq_len if config.positions == "learned" else 0)
     return numbers * bytes_per_number + indices * 8
 

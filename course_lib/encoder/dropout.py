@@ -2,11 +2,13 @@
 
     y_i = x_i k_i / (1 - p),    k_i = 0 with probability p, else 1        (in training; else y = x)
 
-PyTorch draws one random float for each k_i on a CPU, one after the other, and in fine-tuning a small encoder with LoRA that was a
-fifth of the whole step. A k_i needs no 32 random bits. Here one draw of 64 bits is cut into four numbers of 16, so p is rounded to
-a multiple of 2^-16 (0.1 becomes 0.100006), and what is kept is scaled for the rounded p. On other devices ``F.dropout`` does it.
+PyTorch draws one random float for each k_i on a CPU, one after the other, and in fine-tuning a
+small encoder with LoRA that was a fifth of the whole step. A k_i needs no 32 random bits. Here one
+draw of 64 bits is cut into four numbers of 16, so p is rounded to a multiple of 2^-16 (0.1 becomes
+0.100006), and what is kept is scaled for the rounded p. On other devices ``F.dropout`` does it.
 
-All randomness comes from PyTorch's global generator, as in ``F.dropout``, so that a resumed run drops what it would have dropped.
+All randomness comes from PyTorch's global generator, as in ``F.dropout``, so that a resumed run
+drops what it would have dropped.
 
 Cost: one 64-bit draw for four numbers, and one more array of the size of x until the backward pass.
 
@@ -29,7 +31,7 @@ _LEVELS = 2**16
 
 
 def dropout(x: Float[Tensor, ...], p: float, training: bool = True) -> Float[Tensor, ...]:
-    """Zero each number with probability ``p`` (0 <= p < 1) and scale the others up, so that the mean stays."""
+    """Zero each number with probability ``p``, 0 <= p < 1; scale the others, so the mean stays."""
     if not training or p == 0:
         return x
     if x.device.type != "cpu":
@@ -39,13 +41,15 @@ def dropout(x: Float[Tensor, ...], p: float, training: bool = True) -> Float[Ten
 
 
 def _kept(x: Tensor, dropped: int) -> Tensor:
-    """1 where a number stays, in the dtype of x. Signed 16-bit numbers: the lowest ``dropped`` of all values drop."""
+    """1 where a number stays, in the dtype of x.
+
+    Signed 16-bit numbers: the lowest ``dropped`` of all values drop.
+    """
     n = x.numel()
     draws = torch.empty(-(-n // 4), dtype=torch.int64).random_(-(2**63), None)  # all 64 bits
     lanes = draws.view(torch.int16)[:n].view(x.shape)
-    return torch.ge(
-        lanes, dropped - _LEVELS // 2, out=torch.empty_like(x, memory_format=torch.contiguous_format)
-    )
+    kept = torch.empty_like(x, memory_format=torch.contiguous_format)
+    return torch.ge(lanes, dropped - _LEVELS // 2, out=kept)
 
 
 class Dropout(nn.Module):
@@ -75,8 +79,9 @@ def attention_with_dropout(
 ) -> Float[Tensor, "b h t e"]:
     """``scaled_dot_product_attention`` step by step, with ``dropout`` on its weights.
 
-    PyTorch's own has no fused kernel for dropout on a CPU and does the same steps, with the slower draws. A TorchFunctionMode
-    that is active sees this call as it would see PyTorch's (``peft.prefix`` listens).
+    PyTorch's own has no fused kernel for dropout on a CPU and does the same steps, with the slower
+    draws. A TorchFunctionMode that is active sees this call as it would see PyTorch's
+    (``peft.prefix`` listens).
     """
     if has_torch_function((query, key, value)):
         given = dict(query=query, key=key, value=value, attn_mask=attn_mask, dropout_p=dropout_p)

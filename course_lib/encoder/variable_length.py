@@ -1,18 +1,20 @@
-"""Attention inside documents without a mask: the kernel is told where each document begins and ends.
+"""Attention inside documents without a mask: the kernel is told where each begins and ends.
 
     rows (b, t)         [1 1 1 2 2 2 2 2] [3 3 3 3 4 4 4 4]
-    bounds              0     3         8         12      16     (16 again and again: constant length)
+    bounds              0     3         8         12      16   (16 again and again: constant length)
 
-A mask of (b, t, t) says for every pair of tokens whether it may look; most of it says no, and the kernel computes those
-pairs all the same. With the bounds only the pairs inside documents are computed: the sum of the squared lengths in place
-of b t^2. On a GPU that is one call of FlashAttention's variable-length kernel; here, on a CPU, a loop over documents,
-which is what the kernel's result is tested against.
+A mask of (b, t, t) says for every pair of tokens whether it may look; most of it says no, and the
+kernel computes those pairs all the same. With the bounds only the pairs inside documents are
+computed: the sum of the squared lengths in place of b t^2. On a GPU that is one call of
+FlashAttention's variable-length kernel; here, on a CPU, a loop over documents, which is what the
+kernel's result is tested against.
 
-``document_bounds`` never waits for the device and its shape does not depend on the batch, so that a compiled model is
-compiled once: bounds that are not needed lie at the end, where documents of length 0 cost nothing.
+``document_bounds`` never waits for the device and its shape does not depend on the batch, so that a
+compiled model is compiled once: bounds that are not needed lie at the end, where documents of
+length 0 cost nothing.
 
-Cost: 4 d (sum of squared lengths) operations a layer. Sources: Dao et al. 2022 (arXiv:2205.14135), Warner et al. 2024
-(arXiv:2412.13663, unpadding once, before the embedding).
+Cost: 4 d (sum of squared lengths) operations a layer. Sources: Dao et al. 2022 (arXiv:2205.14135),
+Warner et al. 2024 (arXiv:2412.13663, unpadding once, before the embedding).
 
 >>> document_bounds(torch.tensor([[1, 1, 1, 2], [1, 1, 0, 0]]), capacity=6).starts.tolist()
 [0, 3, 4, 6, 8, 8, 8]
@@ -29,7 +31,7 @@ from torch import Tensor
 
 
 class Bounds(NamedTuple):
-    """starts: where each document begins in the flattened batch, then its end, int32, (capacity + 1).
+    """starts: where each document begins in the flattened batch, then its end, int32, capacity + 1.
 
     longest: tokens in a row; no document is longer.
     """
@@ -41,8 +43,9 @@ class Bounds(NamedTuple):
 def document_bounds(segment_ids: Int[Tensor, "b t"], capacity: int | None = None) -> Bounds:
     """The bounds of the documents of a batch; padding (segment 0) counts as a document of its own.
 
-    capacity: most documents in the batch. The default holds every batch of packed rows, whose documents have at least
-        three tokens ([CLS], one token, [SEP]) but for the two that the edges of a row cut.
+    capacity: most documents in the batch. The default holds every batch of packed rows, whose
+        documents have at least three tokens ([CLS], one token, [SEP]) but for the two that the
+        edges of a row cut.
     Raises ValueError if there are more (on a CPU; on a GPU looking would stall the device).
     """
     rows, width = segment_ids.shape
@@ -51,14 +54,19 @@ def document_bounds(segment_ids: Int[Tensor, "b t"], capacity: int | None = None
     begins[:, 1:] = segment_ids[:, 1:] != segment_ids[:, :-1]
     number = begins.flatten().cumsum(0) - 1  # of each token's document
     if segment_ids.is_cpu and not torch.compiler.is_compiling() and int(number[-1]) >= capacity:
-        raise ValueError(f"the batch has {int(number[-1]) + 1} documents, capacity is {capacity}: raise it")
+        raise ValueError(
+            f"the batch has {int(number[-1]) + 1} documents, capacity is {capacity}: raise it"
+        )
     place = torch.arange(rows * width, device=segment_ids.device, dtype=torch.int32)
     starts = torch.full((capacity + 1,), rows * width, device=segment_ids.device, dtype=torch.int32)
     return Bounds(starts.scatter_reduce_(0, number, place, "amin"), width)
 
 
 def varlen_attention(
-    q: Float[Tensor, "b h t e"], k: Float[Tensor, "b h t e"], v: Float[Tensor, "b h t e"], bounds: Bounds
+    q: Float[Tensor, "b h t e"],
+    k: Float[Tensor, "b h t e"],
+    v: Float[Tensor, "b h t e"],
+    bounds: Bounds,
 ) -> Float[Tensor, "b h t e"]:
     """softmax(Q K^T / sqrt(e)) V inside each document."""
     b, h, t, e = q.shape
@@ -73,11 +81,14 @@ def _flash(q: Tensor, k: Tensor, v: Tensor, bounds: Bounds) -> Tensor:
 
     dtype = q.dtype if q.dtype in (torch.float16, torch.bfloat16) else torch.bfloat16
     starts, longest = bounds
-    return varlen_attn(q.to(dtype), k.to(dtype), v.to(dtype), starts, starts, longest, longest).to(q.dtype)
+    rows = [x.to(dtype) for x in (q, k, v)]
+    return varlen_attn(*rows, starts, starts, longest, longest).to(q.dtype)
 
 
 def _loop(q: Tensor, k: Tensor, v: Tensor, bounds: Bounds) -> Tensor:
     """Document by document."""
     sizes = [n for n in bounds.starts.diff().tolist() if n]
-    parts = zip(*(x.transpose(0, 1).split(sizes, dim=1) for x in (q, k, v)), strict=True)  # (h, n, e) each
-    return torch.cat([F.scaled_dot_product_attention(*part) for part in parts], dim=1).transpose(0, 1)
+    # (h, n, e) each
+    parts = zip(*(x.transpose(0, 1).split(sizes, dim=1) for x in (q, k, v)), strict=True)
+    mixed = torch.cat([F.scaled_dot_product_attention(*part) for part in parts], dim=1)
+    return mixed.transpose(0, 1)

@@ -1,4 +1,4 @@
-"""How good, and how sure: losses over tokens, baselines, scores of tasks, intervals (chapters 05 and 14)."""
+"""How good, and how sure: losses, baselines, scores of tasks, intervals (chapters 05 and 14)."""
 
 from .held_out import Evaluation, evaluate, perplexity
 from .intervals import Interval, bootstrap_interval, seed_interval

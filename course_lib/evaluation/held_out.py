@@ -1,14 +1,16 @@
 """How good is a model? Always over tokens, never over batches.
 
-    NLL = (sum over batches of the summed loss) / (sum over batches of the predicted tokens)      nats per token
+    NLL = (sum over batches of summed loss) / (sum over batches of predicted tokens)  nats a token
     perplexity = exp(NLL)
 
-The mean of the batches' means is another number whenever batches hold unequal numbers of masked tokens, and it
-changes with the batch size. Always look at the NLL beside that of the unigram model, which knows how often each
-token occurs and nothing else: a network that has learnt no more than that still looks as if it were learning.
+The mean of the batches' means is another number whenever batches hold unequal numbers of masked
+tokens, and it changes with the batch size. Always look at the NLL beside that of the unigram model,
+which knows how often each token occurs and nothing else: a network that has learnt no more than
+that still looks as if it were learning.
 
-Cost: one forward pass. Other measures: ``likelihood`` (perplexity and pseudo-perplexity of whole texts), ``information``
-(bits per byte, comparable across tokenizers), ``ngrams`` (bigrams and longer), ``intervals`` (how sure).
+Cost: one forward pass. Other measures: ``likelihood`` (perplexity and pseudo-perplexity of whole
+texts), ``information`` (bits per byte, comparable across tokenizers), ``ngrams`` (bigrams and
+longer), ``intervals`` (how sure).
 
 >>> perplexity(0.0), round(perplexity(math.log(50)), 6)
 (1.0, 50.0)
@@ -32,7 +34,7 @@ from course_lib.objectives import Objective
 
 @dataclass(frozen=True)
 class Evaluation:
-    """nll: nats per predicted token.  accuracy: share with the right token on top.  count: predicted tokens."""
+    """nll: nats per predicted token.  accuracy: share right on top.  count: predicted tokens."""
 
     nll: float
     accuracy: float | None

@@ -1,14 +1,15 @@
 """How sure is a measured number? Bootstrap intervals over the units that were drawn.
 
-A score is a ratio of sums over units (documents, sentences): sum of totals / sum of counts. Draw as many units as there
-are, with repetition, compute the score, and do so many times: the middle 95 % of these scores are the interval.
+A score is a ratio of sums over units (documents, sentences): sum of totals / sum of counts. Draw as
+many units as there are, with repetition, compute the score, and do so many times: the middle 95 %
+of these scores are the interval.
 
-Resample *units that are independent*, documents rather than tokens: tokens of one document err together, and
-an interval over tokens would be far too narrow. To compare two models on the same units give the differences of their
-totals: what both find hard cancels.
+Resample *units that are independent*, documents rather than tokens: tokens of one document err
+together, and an interval over tokens would be far too narrow. To compare two models on the same
+units give the differences of their totals: what both find hard cancels.
 
-Cost: ``resamples`` draws of n units. Sources: Efron 1979 (doi:10.1214/aos/1176344552, the percentile interval), Koehn
-2004 (https://aclanthology.org/W04-3250, paired comparison).
+Cost: ``resamples`` draws of n units. Sources: Efron 1979 (doi:10.1214/aos/1176344552, the
+percentile interval), Koehn 2004 (https://aclanthology.org/W04-3250, paired comparison).
 
 >>> losses = torch.tensor([2.0, 3.0, 2.5, 3.5, 2.0, 4.0])
 >>> interval = bootstrap_interval(losses, generator=torch.Generator().manual_seed(0))
@@ -31,7 +32,10 @@ _DRAWS_AT_ONCE = 1 << 22
 
 @dataclass(frozen=True)
 class Interval:
-    """estimate: the score on all units.  low, high: ends of the interval.  level: its share of the resampled scores."""
+    """estimate: the score on all units.  low, high: ends of the interval.
+
+    level: its share of the resampled scores.
+    """
 
     estimate: float
     low: float
@@ -57,13 +61,16 @@ def bootstrap_interval(
 ) -> Interval:
     """Percentile interval of sum(totals) / sum(counts) over units; without counts, of the mean.
 
-    totals: per unit, for instance the summed loss of a document, or the difference of two models' sums.
+    totals: per unit, for instance the summed loss of a document, or the difference of two models'
+        sums.
     counts: per unit, for instance its predicted tokens.  level: in (0, 1).
 
-    Raises ValueError for fewer than two units, different lengths, counts that are not positive, or a wrong level.
+    Raises ValueError for fewer than two units, different lengths, counts that are not positive, or
+    a wrong level.
     """
     totals = torch.as_tensor(totals, dtype=torch.float64)
-    counts = torch.ones_like(totals) if counts is None else torch.as_tensor(counts, dtype=torch.float64)
+    counts = torch.ones_like(totals) if counts is None else counts
+    counts = torch.as_tensor(counts, dtype=torch.float64)
     _check(totals, counts, level, resamples)
     n, scores = len(totals), []
     size = max(1, _DRAWS_AT_ONCE // n)
@@ -71,20 +78,25 @@ def bootstrap_interval(
         drawn = torch.randint(n, (min(size, resamples - start), n), generator=generator)
         scores.append(totals[drawn].sum(1) / counts[drawn].sum(1))
     tail = (1 - level) / 2
-    low, high = torch.cat(scores).quantile(torch.tensor([tail, 1 - tail], dtype=torch.float64)).tolist()
+    ends = torch.tensor([tail, 1 - tail], dtype=torch.float64)
+    low, high = torch.cat(scores).quantile(ends).tolist()
     return Interval(float(totals.sum() / counts.sum()), low, high, level)
 
 
 def _check(totals: Tensor, counts: Tensor, level: float, resamples: int) -> None:
     if totals.ndim != 1 or len(totals) < 2:
-        raise ValueError(f"totals must be a list of at least two units, got shape {tuple(totals.shape)}")
+        raise ValueError(
+            f"totals must be a list of at least two units, got shape {tuple(totals.shape)}"
+        )
     if counts.shape != totals.shape or not (counts > 0).all():
         raise ValueError(
-            f"counts must be positive, one per unit ({len(totals)}), got shape {tuple(counts.shape)}: leave out units "
-            "in which nothing was counted"
+            f"counts must be positive, one per unit ({len(totals)}), got shape "
+            f"{tuple(counts.shape)}: leave out units in which nothing was counted"
         )
     if not 0 < level < 1 or resamples < 1:
-        raise ValueError(f"level must be in (0, 1) and resamples positive, got {level} and {resamples}")
+        raise ValueError(
+            f"level must be in (0, 1) and resamples positive, got {level} and {resamples}"
+        )
 
 
 Counts = np.ndarray
@@ -109,7 +121,9 @@ def interval_of_sums(
     counts = np.asarray(counts, dtype=np.float64)
     units = np.arange(len(counts)) if groups is None else _numbered(groups)
     if len(units) != len(counts):
-        raise ValueError(f"one group an example: got {len(units)} groups and {len(counts)} examples")
+        raise ValueError(
+            f"one group an example: got {len(units)} groups and {len(counts)} examples"
+        )
     n = int(units.max()) + 1 if len(units) else 0
     if n < 2:
         raise ValueError(f"an interval needs at least two independent units, got {n}")
@@ -129,10 +143,11 @@ def _numbered(groups: Sequence[Hashable]) -> np.ndarray:
 
 
 def seed_interval(scores: Sequence[float], level: float = 0.95) -> Interval:
-    """Mean over seeds and Student's interval for it: mean +- t s / sqrt(n) (with few seeds, t is large: 4.3 for three).
+    """Mean over seeds and Student's interval: mean +- t s / sqrt(n) (for three seeds, t = 4.3).
 
-    It says how a run with another seed may come out, on the same test texts; the bootstrap intervals above say how
-    another test set would, with the same model. Raises ValueError for fewer than two.
+    It says how a run with another seed may come out, on the same test texts; the bootstrap
+    intervals above say how another test set would, with the same model. Raises ValueError for fewer
+    than two.
 
     >>> str(seed_interval([0.80, 0.82, 0.84]))
     '0.82 [0.7703, 0.8697]'

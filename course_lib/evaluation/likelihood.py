@@ -1,15 +1,17 @@
 """How probable is a text? Perplexity of a causal model, pseudo-perplexity of a masked one.
 
-    causal    log p(x) = sum over i of log p(x_i | x_1 .. x_{i-1})          chain rule: a true probability of the text
-    masked    PLL(x)   = sum over i of log p(x_i | x without x_i)           each position masked once, alone
+    causal    log p(x) = sum over i of log p(x_i | x_1 .. x_{i-1})  chain rule: a true probability
+    masked    PLL(x)   = sum over i of log p(x_i | x without x_i)   each position masked alone
 
     perplexity = exp(- log p(x) / n),     pseudo-perplexity = exp(- PLL(x) / n)
 
-over n tokens of *all* texts together. PLL is not the logarithm of a probability (the conditionals need not fit
-together, and each sees both sides), so the two numbers are not comparable with each other; each ranks texts and models
-of its own kind. A word of several pieces flatters a masked model, which sees the word's other pieces.
+over n tokens of *all* texts together. PLL is not the logarithm of a probability (the conditionals
+need not fit together, and each sees both sides), so the two numbers are not comparable with each
+other; each ranks texts and models of its own kind. A word of several pieces flatters a masked
+model, which sees the word's other pieces.
 
-Cost: causal, one forward pass; masked, one row per *token*, so n tokens of length t cost t passes each.
+Cost: causal, one forward pass; masked, one row per *token*, so n tokens of length t cost t passes
+each.
 
 Source: Salazar et al. 2020 (arXiv:1910.14659), equations 1 and 3.
 
@@ -43,10 +45,10 @@ def causal_perplexity(
     batch_size: int = 32,
     precision: str = "auto",
 ) -> Evaluation:
-    """Loss of each token given those before it; ``.perplexity`` is over all tokens of all sequences.
+    """Loss of each token given those before it; ``.perplexity`` is over all tokens together.
 
-    sequences: ids, each a document with its [CLS] and [SEP]. Everything but the first token is predicted once.
-    Raises ValueError if nothing is predicted.
+    sequences: ids, each a document with its [CLS] and [SEP]. Everything but the first token is
+    predicted once. Raises ValueError if nothing is predicted.
     """
     batches = causal_batches(sequences, max_len=max_len, batch_size=batch_size)
     return evaluate(model, CausalLM(), batches, precision=precision)
@@ -61,12 +63,13 @@ def pseudo_perplexity(
     batch_size: int = 32,
     precision: str = "auto",
 ) -> Evaluation:
-    """Loss of each token given all others of its sequence; ``.perplexity`` is the pseudo-perplexity of the whole.
+    """Loss of each token given all others of its sequence; ``.perplexity`` is pseudo-perplexity.
 
-    sequences: ids with their [CLS] and [SEP], at most as long as the model's ``max_len``. Special tokens are not
-    scored. Raises ValueError if nothing is scored.
+    sequences: ids with their [CLS] and [SEP], at most as long as the model's ``max_len``. Special
+    tokens are not scored. Raises ValueError if nothing is scored.
     """
-    batches = masked_once(sequences, mask_id=mask_id, special_ids=special_ids, batch_size=batch_size)
+    ids = dict(mask_id=mask_id, special_ids=special_ids)
+    batches = masked_once(sequences, **ids, batch_size=batch_size)
     return evaluate(model, MaskedLM(), batches, precision=precision)
 
 
@@ -79,15 +82,24 @@ def pseudo_log_likelihoods(
     special_ids: Sequence[int],
     batch_size: int = 256,
 ) -> Float[Tensor, " s"]:
-    """PLL of each sequence in nats, float64: to rank sentences. Longer ones score lower; divide as you see fit.
+    """PLL of each sequence in nats, float64: to rank sentences.
 
-    sequences: ids with their [CLS] and [SEP], at most as long as the model's ``max_len``. In evaluation mode and
-    float32; the model's mode is left as it was. A sequence without ordinary tokens scores 0.
+    Longer ones score lower; divide as you see fit.
+
+    sequences: ids with their [CLS] and [SEP], at most as long as the model's ``max_len``. In
+    evaluation mode and float32; the model's mode is left as it was. A sequence without ordinary
+    tokens scores 0.
     """
     device, training = next(model.parameters()).device, model.training
     special, scores = set(special_ids), torch.zeros(len(sequences), dtype=torch.float64)
-    jobs = [(s, i) for s, ids in enumerate(sequences) for i, token in enumerate(ids) if token not in special]
-    jobs.sort(key=lambda job: len(sequences[job[0]]))  # rows of like length together: little padding
+    jobs = [
+        (s, i)
+        for s, ids in enumerate(sequences)
+        for i, token in enumerate(ids)
+        if token not in special
+    ]
+    # rows of like length together: little padding
+    jobs.sort(key=lambda job: len(sequences[job[0]]))
     model.eval()
     for start in range(0, len(jobs), batch_size):
         some = jobs[start : start + batch_size]
@@ -103,16 +115,16 @@ def pseudo_log_likelihoods(
 def causal_batches(
     sequences: Iterable[Sequence[int]], *, max_len: int = 512, batch_size: int = 32, pad_id: int = 0
 ) -> list[Batch]:
-    """Padded batches for ``CausalLM`` in which every token but the first of its sequence is predicted exactly once.
+    """Padded batches for ``CausalLM`` that predict each token but a sequence's first exactly once.
 
-    A sequence longer than ``max_len`` is cut into windows that share one token: the last of one is the first, and so
-    not predicted again, of the next. Rows are sorted by length to save padding.
+    A sequence longer than ``max_len`` is cut into windows that share one token: the last of one is
+    the first, and so not predicted again, of the next. Rows are sorted by length to save padding.
     Raises ValueError if max_len or batch_size is too small.
     """
     if max_len < 2 or batch_size < 1:
         raise ValueError(
-            f"max_len must be at least 2 and batch_size 1, got {max_len} and {batch_size}: a row holds a token to "
-            "see and one to predict"
+            f"max_len must be at least 2 and batch_size 1, got {max_len} and {batch_size}: a row "
+            "holds a token to see and one to predict"
         )
     windows = [
         list(ids[start : start + max_len])
@@ -120,14 +132,14 @@ def causal_batches(
         for start in range(0, max(len(ids) - 1, 0), max_len - 1)
     ]
     windows.sort(key=len, reverse=True)
-    return [_causal(windows[i : i + batch_size], pad_id) for i in range(0, len(windows), batch_size)]
+    starts = range(0, len(windows), batch_size)
+    return [_causal(windows[i : i + batch_size], pad_id) for i in starts]
 
 
 def _causal(rows: list[list[int]], pad_id: int) -> Batch:
     ids = _pad(rows, pad_id)
-    if all(
-        len(row) == len(rows[0]) for row in rows
-    ):  # nothing is padded: no mask needed beside the causal one
+    # nothing is padded: no mask needed beside the causal one
+    if all(len(row) == len(rows[0]) for row in rows):
         return next_token_batch(ids)
     return next_token_batch(ids, segment_ids=_pad([[1] * len(row) for row in rows], 0))
 
@@ -140,10 +152,10 @@ def masked_once(
     batch_size: int = 32,
     pad_id: int = 0,
 ) -> Iterator[Batch]:
-    """Batches for ``MaskedLM`` with one row for every ordinary token, in which that token alone is masked.
+    """Batches for ``MaskedLM`` with a row for each ordinary token, in which that token is masked.
 
-    Made one after the other, longest sequences first, since together they are as many rows as the text has tokens.
-    Raises ValueError if batch_size is not positive.
+    Made one after the other, longest sequences first, since together they are as many rows as the
+    text has tokens. Raises ValueError if batch_size is not positive.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be positive, got {batch_size}")
@@ -165,7 +177,8 @@ def _masked(rows: list[tuple[Sequence[int], int]], mask_id: int, pad_id: int) ->
     places = torch.tensor([place for _, place in rows])[:, None]  # (b, 1)
     labels = torch.full_like(ids, IGNORE).scatter_(1, places, ids.gather(1, places))
     segment_ids = _pad([[1] * len(row) for row, _ in rows], 0)
-    return Batch(ids.scatter(1, places, mask_id), labels, segment_ids if (segment_ids == 0).any() else None)
+    padded = (segment_ids == 0).any()
+    return Batch(ids.scatter(1, places, mask_id), labels, segment_ids if padded else None)
 
 
 def _pad(rows: list[list[int]], value: int) -> Tensor:

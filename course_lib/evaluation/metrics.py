@@ -3,24 +3,29 @@
     accuracy      right / all
     macro_f1      mean over classes of 2 tp / (2 tp + fp + fn)
     mcc           Matthews' correlation of guess and truth: 0 for any guess that ignores the text
-    entity_f1     2 tp / (2 tp + fp + fn) over pieces; a piece counts only with the right first and last word and kind
+    entity_f1     2 tp / (2 tp + fp + fn) over pieces; a piece counts only with the right first and
+                  last word and kind
     exact_match   share of spans that are right to the character
     span_f1       mean overlap of the two spans' words, 2 common / (words here + words there)
 
-Every one of them is a function of a *sum of counts* over examples: right and all; the table of truth against guess; tp, fp
-and fn. So an interval needs no second look at the texts: draw units with repetition, add their counts, compute the score.
-The units are groups (films, templates, articles), because sentences of one group are right or wrong together
+Every one of them is a function of a *sum of counts* over examples: right and all; the table of
+truth against guess; tp, fp and fn. So an interval needs no second look at the texts: draw units
+with repetition, add their counts, compute the score. The units are groups (films, templates,
+articles), because sentences of one group are right or wrong together
 (:mod:`course_lib.evaluation.intervals` says more).
 
-The scores are those of scikit-learn and seqeval (tested against both), out of counts, which also give the interval.
+The scores are those of scikit-learn and seqeval (tested against both), out of counts, which also
+give the interval.
 
 Cost: resamples x units additions of counts.
 
-Sources: Matthews 1975 (doi:10.1016/0005-2795(75)90109-9), Nakayama 2018 (https://github.com/chakki-works/seqeval: CoNLL's
-entity score), Rajpurkar et al. 2016 (arXiv:1606.05250, exact match and F1 of spans; here without their removal of
-articles and marks), Efron 1979 (doi:10.1214/aos/1176344552).
+Sources: Matthews 1975 (doi:10.1016/0005-2795(75)90109-9), Nakayama 2018
+(https://github.com/chakki-works/seqeval: CoNLL's entity score), Rajpurkar et al. 2016
+(arXiv:1606.05250, exact match and F1 of spans; here without their removal of articles and marks),
+Efron 1979 (doi:10.1214/aos/1176344552).
 
->>> scores = classification_scores([0, 1, 1, 0], [0, 1, 0, 0], generator=torch.Generator().manual_seed(0))
+>>> generator = torch.Generator().manual_seed(0)
+>>> scores = classification_scores([0, 1, 1, 0], [0, 1, 0, 0], generator=generator)
 >>> scores["accuracy"].estimate, sorted(scores)
 (0.75, ['accuracy', 'macro_f1', 'mcc'])
 """
@@ -46,7 +51,7 @@ def ratio(sums: Counts) -> Counts:
 
 
 def f1_of(sums: Counts) -> Counts:
-    """2 tp / (2 tp + fp + fn) of columns tp, fp, fn; 0 where nothing was there and nothing found."""
+    """2 tp / (2 tp + fp + fn) of columns tp, fp, fn; 0 where nothing was there nor found."""
     tp, fp, fn = sums.T
     return ratio(np.stack([2 * tp, 2 * tp + fp + fn], axis=1))
 
@@ -57,7 +62,7 @@ def _tables(sums: Counts) -> Counts:
 
 
 def macro_f1_of(sums: Counts) -> Counts:
-    """Mean F1 over the classes that occur, as truth or as guess, from tables of truth against guess, flat (r, k k)."""
+    """Mean F1 over the classes that occur, as truth or guess, from flat tables (r, k k) of both."""
     table = _tables(sums)
     tp, truth, guess = np.einsum("rkk->rk", table), table.sum(2), table.sum(1)
     there = truth + guess > 0
@@ -83,7 +88,7 @@ def classification_scores(
     generator: torch.Generator,
     **options: float,
 ) -> dict[str, Interval]:
-    """Accuracy, macro F1 and Matthews' correlation with their intervals. options: ``level``, ``resamples``.
+    """Accuracy, macro F1, Matthews' correlation with intervals.  options: ``level``, ``resamples``.
 
     Raises ValueError for unequal lengths.
     """
@@ -108,15 +113,17 @@ def entity_scores(
     generator: torch.Generator,
     **options: float,
 ) -> dict[str, Interval]:
-    """Entity F1 (micro, over pieces), and the accuracy of single tags, from BIO tags of each sentence.
+    """Entity F1 (micro, over pieces), and accuracy of single tags, from BIO tags of each sentence.
 
-    A piece that begins with ``I-`` counts as a piece, as in CoNLL's script. Raises ValueError for unequal lengths.
+    A piece that begins with ``I-`` counts as a piece, as in CoNLL's script. Raises ValueError for
+    unequal lengths.
     """
     _same_length(truth, guess)
     for here, there in zip(truth, guess, strict=True):
         _same_length(here, there)
     counts = np.array([entity_counts(*pair) for pair in zip(truth, guess, strict=True)])
-    tags = np.array([(sum(map(str.__eq__, *pair)), len(pair[0])) for pair in zip(truth, guess, strict=True)])
+    pairs = zip(truth, guess, strict=True)
+    tags = np.array([(sum(map(str.__eq__, *pair)), len(pair[0])) for pair in pairs])
     options = dict(generator=generator, **options)
     return {
         "entity_f1": interval_of_sums(f1_of, counts, groups, **options),
@@ -125,7 +132,7 @@ def entity_scores(
 
 
 def pieces_of(tags: Sequence[str]) -> list[tuple[str, int, int]]:
-    """(kind, first word, last word) of each piece; an ``I-x`` that goes on nothing begins one, as in CoNLL's script.
+    """(kind, first word, last word) of each piece; a stray ``I-x`` begins one, as at CoNLL.
 
     >>> pieces_of(["B-x", "I-x", "B-x", "O", "I-y"])
     [('x', 0, 1), ('x', 2, 2), ('y', 4, 4)]
@@ -160,16 +167,15 @@ def span_scores(
     generator: torch.Generator,
     **options: float,
 ) -> dict[str, Interval]:
-    """Exact match and mean word F1 of spans (start, stop) of ``texts``; ``None`` is no answer and scores 0."""
+    """Exact match and mean word F1 of spans (start, stop) of ``texts``; ``None``: no answer, 0."""
     _same_length(texts, truth)
     _same_length(texts, guess)
     ones = np.ones(len(texts))
     exact = np.array([a == b for a, b in zip(truth, guess, strict=True)])
     overlap = np.array([word_f1(*triple) for triple in zip(texts, truth, guess, strict=True)])
+    options = dict(generator=generator, **options)
     return {
-        name: interval_of_sums(
-            ratio, np.stack([values, ones], axis=1), groups, generator=generator, **options
-        )
+        name: interval_of_sums(ratio, np.stack([values, ones], axis=1), groups, **options)
         for name, values in (("span_f1", overlap), ("exact_match", exact))
     }
 

@@ -1,18 +1,20 @@
-"""The baselines that a language model must beat: unigram, bigram, and longer, smoothed into each other.
+"""The baselines that a language model must beat: unigram, bigram and longer, smoothed.
 
-    p_k(x | c) = (count(c x) + kappa_k p_{k-1}(x | c')) / (count(c) + kappa_k),      p_0 = 1 / (number of tokens)
+    p_k(x | c) = (count(c x) + kappa_k p_{k-1}(x | c')) / (count(c) + kappa_k)
+    p_0        = 1 / (number of tokens)
 
-c are the k - 1 tokens before x, c' the same without the first. The lower order acts as kappa_k imagined observations:
-where the context is frequent the counts decide, where it never occurred p_k = p_{k-1}. With kappa_1 = (number of
-tokens), p_1 is the familiar "add one". Every p_k is a distribution, and the interpolation weight of the lower order,
-kappa_k / (count(c) + kappa_k), adapts to the context. The kappa are fitted on held-out text.
+c are the k - 1 tokens before x, c' the same without the first. The lower order acts as kappa_k
+imagined observations: where the context is frequent the counts decide, where it never occurred
+p_k = p_{k-1}. With kappa_1 = (number of tokens), p_1 is the familiar "add one". Every p_k is a
+distribution, and the interpolation weight of the lower order, kappa_k / (count(c) + kappa_k),
+adapts to the context. The kappa are fitted on held-out text.
 
 A neural model that does not beat the bigram has learnt less than a table of pairs.
 
-Cost: fitting sorts the text once per order (n log n), memory is one number per *distinct* n-gram; a lookup is a binary
-search. Sources: Jelinek & Mercer 1980 (interpolation, weights from held-out text), MacKay & Peto 1995
-(doi:10.1017/S1351324900000218, this form). Kneser-Ney smoothing (Chen & Goodman 1999, doi:10.1006/csla.1999.0128) is
-better still for high orders.
+Cost: fitting sorts the text once per order (n log n), memory is one number per *distinct* n-gram; a
+lookup is a binary search. Sources: Jelinek & Mercer 1980 (interpolation, weights from held-out
+text), MacKay & Peto 1995 (doi:10.1017/S1351324900000218, this form). Kneser-Ney smoothing (Chen &
+Goodman 1999, doi:10.1006/csla.1999.0128) is better still for high orders.
 
 >>> model = fit_ngrams(np.array([1, 2, 1, 2, 1, 3]), vocab_size=4, order=2, kappas=(4.0, 1.0))
 >>> p = model.probabilities(np.array([[1]] * 4), np.arange(4))
@@ -54,9 +56,12 @@ class _Counts:
 
 @dataclass(frozen=True)
 class NgramModel:
-    """Counts of all orders up to ``order`` with their ``kappas``; made by ``fit_ngrams``, tuned by ``tune_ngrams``.
+    """Counts of all orders up to ``order`` with their ``kappas``.
 
-    never: ids that are never predicted (probability 0), such as [CLS] and [PAD]. They may stand in contexts.
+    Made by ``fit_ngrams``, tuned by ``tune_ngrams``.
+
+    never: ids that are never predicted (probability 0), such as [CLS] and [PAD]. They may stand in
+        contexts.
     """
 
     vocab_size: int
@@ -69,14 +74,17 @@ class NgramModel:
     def probabilities(
         self, contexts: Int[np.ndarray, "n order-1"], targets: Int[np.ndarray, " n"]
     ) -> Float[np.ndarray, " n"]:
-        """p(target | context) for each pair. A negative id in a context stands for "unknown" and is never matched.
+        """p(target | context) for each pair.
 
-        Raises ValueError if a context has not order - 1 tokens.
+        A negative id in a context stands for "unknown" and is never matched. Raises ValueError if a
+        context has not order - 1 tokens.
         """
         contexts, targets = np.asarray(contexts, np.int64), np.asarray(targets, np.int64)
         if contexts.shape != (len(targets), self.order - 1):
             want, got = (len(targets), self.order - 1), contexts.shape
-            raise ValueError(f"contexts must hold order - 1 tokens for each target, shape {want}, got {got}")
+            raise ValueError(
+                f"contexts must hold order - 1 tokens for each target, shape {want}, got {got}"
+            )
         return self._mix(self._looked_up(contexts, targets))
 
     def nll(self, tokens: Int[np.ndarray, " n"]) -> float:
@@ -90,10 +98,11 @@ class NgramModel:
         return float(-np.log(self.probabilities(contexts, targets)).mean())
 
     def masked_nll(self, batches: Sequence[Batch]) -> float:
-        """Mean nats at the predicted positions of masked batches, from the tokens that are *seen* to the left.
+        """Mean nats at the predicted positions of masked batches, from what is *seen* to the left.
 
-        A neighbour that is masked too is unknown, so the model falls back to a lower order: the same information that
-        a masked language model has, minus everything to the right. Raises ValueError if nothing is predicted.
+        A neighbour that is masked too is unknown, so the model falls back to a lower order: the
+        same information that a masked language model has, minus everything to the right. Raises
+        ValueError if nothing is predicted.
         """
         pairs = [_masked_windows(batch, self.order) for batch in batches]
         if not sum(len(targets) for _, targets in pairs):
@@ -101,12 +110,16 @@ class NgramModel:
         contexts, targets = (np.concatenate(part) for part in zip(*pairs, strict=True))
         return float(-np.log(self.probabilities(contexts, targets)).mean())
 
-    def _looked_up(self, contexts: np.ndarray, targets: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        """For each order, count(c x) and count(c) of each pair; order 0 gives 1 and the number of tokens."""
+    def _looked_up(
+        self, contexts: np.ndarray, targets: np.ndarray
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """For each order, count(c x) and count(c) of each pair.
+
+        Order 0 gives 1 and the number of tokens.
+        """
         allowed = np.isin(targets, self.never, invert=True)
-        found = [
-            (allowed.astype(np.float64), np.full(len(targets), self.vocab_size - float(len(self.never))))
-        ]
+        n_tokens = self.vocab_size - float(len(self.never))
+        found = [(allowed.astype(np.float64), np.full(len(targets), n_tokens))]
         for k in range(1, self.order + 1):
             context = _keys(contexts[:, self.order - k :], self.vocab_size)
             gram = np.where((context >= 0) & allowed, context * self.vocab_size + targets, -1)
@@ -130,20 +143,25 @@ def fit_ngrams(
 ) -> NgramModel:
     """Count all n-grams up to ``order`` in a text.
 
-    tokens: flat ids, documents one after the other. A context may reach over a boundary; with [CLS] and [SEP] between
-        the documents it then says no more than that a document begins.
-    kappas: one positive number per order, imagined observations of the order below; without them add one for the
-        unigram and 1 for the rest, to be tuned (``tune_ngrams``).
+    tokens: flat ids, documents one after the other. A context may reach over a boundary; with [CLS]
+        and [SEP] between the documents it then says no more than that a document begins.
+    kappas: one positive number per order, imagined observations of the order below; without them
+        add one for the unigram and 1 for the rest, to be tuned (``tune_ngrams``).
 
-    Raises ValueError for an order below 1 or too high to number the n-grams in 64 bits, an id outside the vocabulary,
-    or kappas that are not positive or not one per order.
+    Raises ValueError for an order below 1 or too high to number the n-grams in 64 bits, an id
+    outside the vocabulary, or kappas that are not positive or not one per order.
     """
     tokens, never = np.asarray(tokens, np.int64), tuple(sorted(set(never)))
     if order < 1 or vocab_size ** min(order, 64) >= 2**63:
-        raise ValueError(f"order must be at least 1, and vocab_size ** order below 2^63; got order {order}")
+        raise ValueError(
+            f"order must be at least 1, and vocab_size ** order below 2^63; got order {order}"
+        )
     if len(tokens) and not (0 <= tokens.min() and tokens.max() < vocab_size):
-        raise ValueError(f"tokens must lie in 0 .. {vocab_size - 1}, got {tokens.min()} .. {tokens.max()}")
-    kappas = (float(vocab_size - len(never)), *[1.0] * (order - 1)) if kappas is None else tuple(kappas)
+        raise ValueError(
+            f"tokens must lie in 0 .. {vocab_size - 1}, got {tokens.min()} .. {tokens.max()}"
+        )
+    add_one = (float(vocab_size - len(never)), *[1.0] * (order - 1))
+    kappas = add_one if kappas is None else tuple(kappas)
     if len(kappas) != order or min(kappas) <= 0:
         raise ValueError(f"kappas must be {order} positive numbers, one per order, got {kappas}")
     windows, targets = _windows(tokens, order, never)
@@ -157,20 +175,24 @@ def fit_ngrams(
 
 
 def tune_ngrams(model: NgramModel, held_out: Int[np.ndarray, " n"]) -> NgramModel:
-    """The same counts with the kappas that give ``held_out`` the smallest NLL, found order by order.
+    """The same counts with the kappas that give ``held_out`` the least NLL, found order by order.
 
-    p_1 is tuned alone, then p_2 given p_1, and so on: each is a search along one number (golden section on its
-    logarithm, 1e-4 to 1e6). Tune on the validation text, report on another.
+    p_1 is tuned alone, then p_2 given p_1, and so on: each is a search along one number (golden
+    section on its logarithm, 1e-4 to 1e6). Tune on the validation text, report on another.
 
     Raises ValueError if there is nothing to predict in ``held_out``.
     """
     contexts, targets = _windows(np.asarray(held_out, np.int64), model.order, model.never)
     if not len(targets):
-        raise ValueError("nothing to tune on: the held-out text holds no token that may be predicted")
+        raise ValueError(
+            "nothing to tune on: the held-out text holds no token that may be predicted"
+        )
     found = model._looked_up(contexts, targets)
     p, kappas = found[0][0] / found[0][1], []
     for together, context in found[1:]:
-        loss = lambda x, a=together, c=context, p=p: -np.log((a + math.exp(x) * p) / (c + math.exp(x))).mean()
+        loss = lambda x, a=together, c=context, p=p: (
+            -np.log((a + math.exp(x) * p) / (c + math.exp(x))).mean()
+        )
         kappas.append(math.exp(_smallest(loss, math.log(1e-4), math.log(1e6))))
         p = (together + kappas[-1] * p) / (context + kappas[-1])
     return replace(model, kappas=tuple(kappas))
@@ -202,19 +224,20 @@ def _keys(contexts: Int[np.ndarray, "n k"], vocab_size: int) -> Int[np.ndarray, 
 
 
 def _windows(tokens: np.ndarray, order: int, never: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Contexts (n, order - 1) and targets (n,) of a flat text; before its beginning the tokens are unknown (-1)."""
+    """Contexts (n, order - 1) and targets (n,) of a flat text; before it, -1 (unknown)."""
     padded = np.concatenate([np.full(order - 1, -1, np.int64), tokens])
-    windows = (
-        np.lib.stride_tricks.sliding_window_view(padded, order)
-        if len(tokens)
-        else np.empty((0, order), np.int64)
-    )
+    windows = np.empty((0, order), np.int64)
+    if len(tokens):
+        windows = np.lib.stride_tricks.sliding_window_view(padded, order)
     keep = np.isin(windows[:, -1], never, invert=True)
     return windows[keep, :-1], windows[keep, -1]
 
 
 def _masked_windows(batch: Batch, order: int) -> tuple[np.ndarray, np.ndarray]:
-    """Contexts and targets at the labels of a masked batch. A neighbour that carries a label itself is unknown."""
+    """Contexts and targets at the labels of a masked batch.
+
+    A neighbour that carries a label itself is unknown.
+    """
     labels, ids = batch.labels.numpy(), batch.input_ids.numpy()
     seen = np.pad(np.where(labels == IGNORE, ids, -1), ((0, 0), (order - 1, 0)), constant_values=-1)
     windows = np.lib.stride_tricks.sliding_window_view(seen, order, axis=1)  # (b, t, order)
@@ -228,8 +251,13 @@ def targets(batches: Sequence[Batch]) -> np.ndarray:
     return labels[labels != IGNORE].numpy()
 
 
-def token_counts(tokens: np.ndarray, vocab_size: int, special_ids: Sequence[int] = ()) -> np.ndarray:
-    """How often each token occurs, (v,); 0 for special tokens, which are never predicted. Reads in pieces."""
+def token_counts(
+    tokens: np.ndarray, vocab_size: int, special_ids: Sequence[int] = ()
+) -> np.ndarray:
+    """How often each token occurs, (v,); 0 for special tokens, which are never predicted.
+
+    Reads in pieces.
+    """
     counts = np.zeros(vocab_size, dtype=np.int64)
     for start in range(0, len(tokens), 1 << 24):
         counts += np.bincount(tokens[start : start + (1 << 24)], minlength=vocab_size)
@@ -238,9 +266,12 @@ def token_counts(tokens: np.ndarray, vocab_size: int, special_ids: Sequence[int]
 
 
 def unigram_nll(
-    train_tokens: np.ndarray, batches: Sequence[Batch], vocab_size: int, special_ids: Sequence[int] = ()
+    train_tokens: np.ndarray,
+    batches: Sequence[Batch],
+    vocab_size: int,
+    special_ids: Sequence[int] = (),
 ) -> float:
-    """NLL of the best guess that ignores the context: the tokens' frequencies in the training text, plus one each.
+    """NLL of the best guess without context: frequencies in the training text, plus one each.
 
     Raises ValueError if the batches hold no predicted token.
     """

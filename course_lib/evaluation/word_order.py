@@ -1,11 +1,12 @@
-"""Minimal pairs without an annotator: a real sentence, and the same with two neighbouring words exchanged.
+"""Minimal pairs without an annotator: a sentence, and the same with two neighbours exchanged.
 
-A score of sentences knows something of word order if it prefers the original. Chance is one half, and any score that
-ignores order (unigram, bag of words) is exactly at chance, because both sentences hold the same words. The other side
-of being cheap: not every exchange makes a bad sentence ("slowly he went", "he slowly went"), so nobody reaches 100 %.
+A score of sentences knows something of word order if it prefers the original. Chance is one half,
+and any score that ignores order (unigram, bag of words) is exactly at chance, because both
+sentences hold the same words. The other side of being cheap: not every exchange makes a bad
+sentence ("slowly he went", "he slowly went"), so nobody reaches 100 %.
 
-Cost: nothing. Source of the idea of minimal pairs: Linzen et al. 2016 (arXiv:1611.01368), Warstadt et al. 2020
-(arXiv:1912.00582), who use harder pairs made by rules of grammar.
+Cost: nothing. Source of the idea of minimal pairs: Linzen et al. 2016 (arXiv:1611.01368), Warstadt
+et al. 2020 (arXiv:1912.00582), who use harder pairs made by rules of grammar.
 
 >>> exchange("The city is old and large.", 1)
 'The is city old and large.'
@@ -23,7 +24,7 @@ SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
 
 
 class Pair(NamedTuple):
-    """original: as somebody wrote it.  exchanged: the same with two neighbouring words in the other order."""
+    """original: as somebody wrote it.  exchanged: the same with two neighbours exchanged."""
 
     original: str
     exchanged: str
@@ -36,19 +37,26 @@ def exchange(sentence: str, i: int) -> str:
     """
     words = sentence.split()
     if not 0 <= i < len(words) - 1:
-        raise ValueError(f"i must be from 0 to {len(words) - 2} in a sentence of {len(words)} words, got {i}")
+        raise ValueError(
+            f"i must be from 0 to {len(words) - 2} in a sentence of {len(words)} words, got {i}"
+        )
     words[i], words[i + 1] = words[i + 1], words[i]
     return " ".join(words)
 
 
 def swapped_pairs(
-    texts: Iterable[str], limit: int, *, generator: torch.Generator, shortest: int = 7, longest: int = 18
+    texts: Iterable[str],
+    limit: int,
+    *,
+    generator: torch.Generator,
+    shortest: int = 7,
+    longest: int = 18,
 ) -> list[Pair]:
     """At most ``limit`` pairs from the sentences of ``texts``, drawn without repetition.
 
-    Taken are sentences of ``shortest`` to ``longest`` words that begin with a capital, end with a full stop and hold
-    letters only. The first and the last word stay (capital and full stop would give the answer away), and two equal
-    words are not exchanged. At most ten sentences of one text.
+    Taken are sentences of ``shortest`` to ``longest`` words that begin with a capital, end with a
+    full stop and hold letters only. The first and the last word stay (capital and full stop would
+    give the answer away), and two equal words are not exchanged. At most ten sentences of one text.
 
     Raises ValueError if there is none.
     """
@@ -62,7 +70,9 @@ def swapped_pairs(
             if i is not None:
                 found.append(Pair(" ".join(sentence.split()), exchange(sentence, i)))
     if not found:
-        raise ValueError(f"no sentence of {shortest} to {longest} words, letters only, is in the texts")
+        raise ValueError(
+            f"no sentence of {shortest} to {longest} words, letters only, is in the texts"
+        )
     return [found[i] for i in torch.randperm(len(found), generator=generator)[:limit].tolist()]
 
 

@@ -4,8 +4,9 @@ from .baselines import baseline_scores
 from .config import FineTuneConfig
 from .heads import SequenceClassifier, SpanExtractor, TokenClassifier
 from .rows import encode_examples
+from .seeds import SeedRuns, finetune_seeds
 from .stream import TaskStream
-from .tuning import FineTuned, SeedRuns, finetune, finetune_seeds
+from .tuning import FineTuned, finetune
 
 __all__ = [
     "FineTuneConfig",

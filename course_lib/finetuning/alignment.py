@@ -3,13 +3,15 @@
     words      Aard        vark        eats      .          tags      B-x  I-x  O  O
     pieces     [CLS] aa ##rd  va ##rk  eats  .  [SEP]       labels    -100 B -100 I -100 O O -100
 
-A word is learnt and judged on its first piece; its other pieces, and the specials, get -100 and take no part in the loss
-(Devlin et al. 2019, section 5.3). With ``continuation="inside"`` they are labelled too, ``I-x`` after ``B-x`` or ``I-x``.
-Long words then weigh more, and the number of labels depends on the tokenizer.
+A word is learnt and judged on its first piece; its other pieces, and the specials, get -100 and
+take no part in the loss (Devlin et al. 2019, section 5.3). With ``continuation="inside"`` they are
+labelled too, ``I-x`` after ``B-x`` or ``I-x``. Long words then weigh more, and the number of labels
+depends on the tokenizer.
 
-What decides is the place in the text: a piece belongs to the first word that it overlaps. That holds for pieces that carry
-the space before them (byte-level BPE), and for a tokenizer that cuts the text otherwise than the words are cut: a word
-of which no piece begins inside has no label, and is judged as ``O``.
+What decides is the place in the text: a piece belongs to the first word that it overlaps. That
+holds for pieces that carry the space before them (byte-level BPE), and for a tokenizer that cuts
+the text otherwise than the words are cut: a word of which no piece begins inside has no label, and
+is judged as ``O``.
 
 Cost: linear in pieces and words.
 
@@ -29,9 +31,11 @@ CONTINUATIONS = ("ignore", "inside")
 
 
 def word_of_pieces(words: Sequence[Span], offsets: Sequence[Span]) -> list[int]:
-    """For each piece the number of the word that it belongs to, -1 for specials and what stands between words.
+    """For each piece the number of the word that it belongs to, -1 for specials and what stands
+    between words.
 
-    words, offsets: (start, stop) in characters of the same text, each in order; (0, 0) for specials.
+    words, offsets: (start, stop) in characters of the same text, each in order; (0, 0) for
+        specials.
 
     >>> word_of_pieces([(0, 3), (4, 7)], [(0, 0), (0, 2), (2, 3), (3, 7), (0, 0)])
     [-1, 0, 0, 1, -1]
@@ -49,7 +53,9 @@ def word_of_pieces(words: Sequence[Span], offsets: Sequence[Span]) -> list[int]:
 
 
 def first_pieces(words: Sequence[Span], offsets: Sequence[Span]) -> list[int]:
-    """For each word the number of its first piece, -1 if it has none (cut off, or dropped by the normaliser)."""
+    """For each word the number of its first piece, -1 if it has none (cut off, or dropped by the
+    normaliser).
+    """
     first = [-1] * len(words)
     for piece, word in enumerate(word_of_pieces(words, offsets)):
         if word >= 0 and first[word] < 0:
@@ -68,7 +74,8 @@ def project(
     """A label for each piece: the tag of its word on the first piece, -100 on specials.
 
     words, tags: equally many.  offsets: of the pieces.
-    continuation: "ignore" (-100 on the other pieces of a word) or "inside" (``inside[tag]`` on them: see ``inside_of``).
+    continuation: "ignore" (-100 on the other pieces of a word) or "inside" (``inside[tag]`` on
+        them: see ``inside_of``).
 
     Raises ValueError for unequal lengths, an unknown continuation, or "inside" without the table.
     """
@@ -76,8 +83,8 @@ def project(
         raise ValueError(f"one tag a word: got {len(words)} words and {len(tags)} tags")
     if continuation not in CONTINUATIONS or continuation == "inside" and inside is None:
         raise ValueError(
-            f"continuation must be one of {CONTINUATIONS}, got {continuation!r}; 'inside' needs the table "
-            "inside=inside_of(labels)"
+            f"continuation must be one of {CONTINUATIONS}, got {continuation!r}; 'inside' needs "
+            "the table inside=inside_of(labels)"
         )
     labels, before = [], -1
     for word in word_of_pieces(words, offsets):
@@ -109,7 +116,8 @@ def inside_of(labels: Sequence[str]) -> list[int]:
 
 
 def piece_span(start: int, stop: int, offsets: Sequence[Span]) -> Span | None:
-    """The first and the last piece that overlap the characters ``start`` .. ``stop``; ``None`` unless all are covered.
+    """The first and the last piece that overlap the characters ``start`` .. ``stop``; ``None``
+    unless all are covered.
 
     >>> piece_span(5, 9, [(0, 0), (0, 4), (5, 7), (7, 9), (0, 0)])
     (2, 3)

@@ -4,18 +4,21 @@ majority       the commonest class                       of tagged words: ``O`` 
 bag of words   logistic regression on TF-IDF of words and pairs of words          (texts and pairs)
 look-up        each word's commonest tag in training, ``O`` for a new word        (tagged words)
 
-    tf-idf(w, text) = (1 + ln count) (ln((1 + texts) / (1 + texts with w)) + 1), each text scaled to length 1
+    tf-idf(w, text) = (1 + ln count) (ln((1 + texts) / (1 + texts with w)) + 1), each text scaled to
+    length 1
 
-A text classifier that does not beat the bag of words has learnt which words occur, and nothing of their order. Of a pair,
-the words that both texts share stand beside the two bags.
+A text classifier that does not beat the bag of words has learnt which words occur, and nothing of
+their order. Of a pair, the words that both texts share stand beside the two bags.
 
 Cost: seconds for ten thousand texts.
 
-Sources: Sparck Jones 1972 (doi:10.1108/eb026526), Wang and Manning 2012 (https://aclanthology.org/P12-2018: how strong
-such baselines are).
+Sources: Sparck Jones 1972 (doi:10.1108/eb026526), Wang and Manning 2012
+(https://aclanthology.org/P12-2018: how strong such baselines are).
 
->>> train = [Example(text, label, text) for text, label in (("good fun", 1), ("bad fun", 0), ("good", 1), ("so good", 1))]
->>> majority(train, train[:2]), bag_of_words(train, [Example("bad", 0, ""), Example("good good", 1, "")])
+>>> texts = [("good fun", 1), ("bad fun", 0), ("good", 1), ("so good", 1)]
+>>> train = [Example(text, label, text) for text, label in texts]
+>>> new = [Example("bad", 0, ""), Example("good good", 1, "")]
+>>> majority(train, train[:2]), bag_of_words(train, new)
 ([1, 1], [0, 1])
 """
 
@@ -29,14 +32,17 @@ import torch
 from course_lib.data import Example, PairExample, Task, TokenExample, TokenTask
 from course_lib.evaluation import Interval
 
-from .prediction import judge
+from .kinds import judge
 from .rows import kind_of
 
 Texts = Sequence[Example] | Sequence[PairExample]
 
 
 def majority(train: Texts, examples: Texts) -> list[int]:
-    """The commonest class of ``train`` for every example. Raises ValueError if ``train`` is empty."""
+    """The commonest class of ``train`` for every example.
+
+    Raises ValueError if ``train`` is empty.
+    """
     kind_of(train)
     commonest = Counter(example.label for example in train).most_common(1)[0][0]
     return [commonest] * len(examples)
@@ -63,7 +69,9 @@ def _features(train: Texts, examples: Texts) -> tuple:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     def bag():
-        return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)[\w'’]+|[^\w\s]")
+        return TfidfVectorizer(
+            ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)[\w'’]+|[^\w\s]"
+        )
 
     if kind_of(train) != "pair":
         counts = bag().fit([e.text for e in train])
@@ -82,19 +90,26 @@ def _features(train: Texts, examples: Texts) -> tuple:
 def look_up(
     train: Sequence[TokenExample], examples: Sequence[TokenExample], outside: int = 0
 ) -> list[list[int]]:
-    """For each word the tag that it had most often in ``train``, case ignored; ``outside`` for a new one."""
+    """For each word the tag that it had most often in ``train``, case ignored; ``outside`` for a
+    new one.
+    """
     seen: dict[str, Counter] = {}
     for example in train:
         for word, tag in zip(example.word_texts, example.tags, strict=True):
             seen.setdefault(word.casefold(), Counter())[tag] += 1
     best = {word: tags.most_common(1)[0][0] for word, tags in seen.items()}
-    return [[best.get(word.casefold(), outside) for word in example.word_texts] for example in examples]
+    return [
+        [best.get(word.casefold(), outside) for word in example.word_texts] for example in examples
+    ]
 
 
 def baseline_scores(
-    task: Task | TokenTask, split: str = "test", *, train: Texts | Sequence[TokenExample] | None = None
+    task: Task | TokenTask,
+    split: str = "test",
+    *,
+    train: Texts | Sequence[TokenExample] | None = None,
 ) -> dict[str, dict[str, Interval]]:
-    """The scores of the baselines that fit the task, by name, as ``prediction.judge`` gives them.
+    """The scores of the baselines that fit the task, by name, as ``kinds.judge`` gives them.
 
     train: examples to learn from, in place of all of ``task.train``.
     Raises ValueError for a task of spans, which has none of these.
@@ -102,12 +117,22 @@ def baseline_scores(
     train, examples = task.train if train is None else train, task.examples(split)
     kind = kind_of(train)
     if kind == "span":
-        raise ValueError("spans have no baseline here: compare with an encoder that was not pre-trained")
+        raise ValueError(
+            "spans have no baseline here: compare with an encoder that was not pre-trained"
+        )
     if kind == "words":
-        found = {"majority": [[0] * len(e.tags) for e in examples], "look-up": look_up(train, examples)}
+        found = {
+            "majority": [[0] * len(e.tags) for e in examples],
+            "look-up": look_up(train, examples),
+        }
     else:
-        found = {"majority": majority(train, examples), "bag of words": bag_of_words(train, examples)}
+        found = {
+            "majority": majority(train, examples),
+            "bag of words": bag_of_words(train, examples),
+        }
     return {
-        name: judge(kind, examples, guessed, task.labels, generator=torch.Generator().manual_seed(0))
+        name: judge(
+            kind, examples, guessed, task.labels, generator=torch.Generator().manual_seed(0)
+        )
         for name, guessed in found.items()
     }

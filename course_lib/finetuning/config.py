@@ -1,7 +1,7 @@
 """How to fine-tune: every setting in one record, checked when it is made.
 
-A rate that is left out follows from what is trained: 1e-4 for weights that pre-training found, 5e-3 for a head alone,
-which starts from noise and can't forget anything.
+A rate that is left out follows from what is trained: 1e-4 for weights that pre-training found, 5e-3
+for a head alone, which starts from noise and can't forget anything.
 
 >>> FineTuneConfig(tune="head").rate, FineTuneConfig(tune="full").rate, FineTuneConfig(lr=3e-5).rate
 (0.005, 0.0001, 3e-05)
@@ -12,26 +12,28 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from course_lib.training import TrainConfig
+from course_lib.training import LoopConfig, TrainConfig
 
 from .heads import POOLINGS
 
 RATES = {"head": 5e-3, "other": 1e-4}
 
 
-@dataclass(frozen=True)
-class FineTuneConfig:
+@dataclass(frozen=True, kw_only=True)
+class FineTuneConfig(LoopConfig):
     """How to tune.
 
     epochs, batch_size (rows), max_len (tokens of a row; longer texts are cut).
     tune: "full", "head", or how many blocks at the top are trained with the head.
-    n_labels: train on so many examples, drawn by ``seed`` (with one seed, the smaller sets are part of the larger ones);
-        ``None`` takes all.
-    pooling: "first", "mean" or "max"; transform: a trained tanh layer in the head; dropout: in the head.
+    n_labels: train on so many examples, drawn by ``seed`` (with one seed, the smaller sets are part
+        of the larger ones); ``None`` takes all.
+    pooling: "first", "mean" or "max"; transform: a trained tanh layer in the head; dropout: in the
+        head.
     class_weights: ``None`` or "balanced".
-    lr: peak rate; ``None`` takes 5e-3 for the head alone and 1e-4 otherwise.  The others are those of ``TrainConfig``;
-        evaluate_every: steps, ``None`` with patience means once an epoch.
+    lr: peak rate; ``None`` takes 5e-3 for the head alone and 1e-4 otherwise.
+    evaluate_every: steps; ``None`` with patience means once an epoch.
     seed: of the head's first weights, of dropout, of the order, and of which labels are drawn.
+    The others: see ``LoopConfig``.
 
     Raises ValueError naming the field that can't be.
     """
@@ -46,37 +48,26 @@ class FineTuneConfig:
     dropout: float = 0.1
     class_weights: str | None = None
     lr: float | None = None
-    layer_decay: float = 1.0
-    head_scale: float = 1.0
-    optimizer: str = "adamw"
-    schedule: str = "linear"
-    warmup: float = 0.1
-    weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.999)
-    clip: float = 1.0
-    accumulation: int = 1
-    precision: str = "auto"
-    evaluate_every: int | None = None
-    patience: int | None = None
-    checkpoint_every: int | None = None
-    checkpoint_seconds: float | None = None
-    log_every: int = 20
-    seed: int = 0
 
     def __post_init__(self) -> None:
         if not self.epochs > 0:
             raise ValueError(f"epochs must be positive, got {self.epochs}")
         if self.tune not in ("full", "head") and not (type(self.tune) is int and self.tune >= 1):
             raise ValueError(
-                f"tune must be 'full', 'head' or a number of blocks of at least 1, got {self.tune!r}"
+                "tune must be 'full', 'head' or a number of blocks of at least 1, got "
+                f"{self.tune!r}"
             )
         if self.pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {POOLINGS}, got {self.pooling!r}")
         if self.class_weights not in (None, "balanced"):
-            raise ValueError(f"class_weights must be None or 'balanced', got {self.class_weights!r}")
+            raise ValueError(
+                f"class_weights must be None or 'balanced', got {self.class_weights!r}"
+            )
         if self.n_labels is not None and self.n_labels < 1:
             raise ValueError(f"n_labels must be at least 1, got {self.n_labels}")
-        self.training(1)  # raises where a field of it can't be
+        # raises where a field of the loop can't be
+        self.training(1)
 
     @property
     def rate(self) -> float:
@@ -85,12 +76,9 @@ class FineTuneConfig:
 
     def training(self, steps_per_epoch: int) -> TrainConfig:
         """The part of this configuration that ``train`` needs."""
-        names = ("layer_decay", "head_scale", "optimizer", "schedule", "warmup", "weight_decay", "betas", "clip",
-                 "accumulation", "precision", "patience", "checkpoint_every", "checkpoint_seconds", "log_every", "seed")  # fmt: skip
         every = self.evaluate_every or (steps_per_epoch if self.patience else None)
         steps = max(1, math.ceil(self.epochs * steps_per_epoch))
-        shared = {name: getattr(self, name) for name in names}
-        return TrainConfig(steps=steps, lr=self.rate, evaluate_every=every, **shared)
+        return TrainConfig(**self.loop(steps=steps, lr=self.rate, evaluate_every=every))
 
 
 DEFAULT = FineTuneConfig()

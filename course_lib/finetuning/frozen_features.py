@@ -1,10 +1,11 @@
-"""A frozen encoder says the same of a text every time: ask it once, and train the head on what it said.
+"""A frozen encoder says the same of a text every time: ask it once, train the head on the answer.
 
     encode once:  table[i] = pool(encoder(row i))          or, for words and spans, one line a token
     then train:   the head on rows of *numbers of lines*, with an encoder that looks them up
 
-``LookedUp`` is that encoder, so the model, the objective, the stream and the loop stay what they are. For e epochs it
-costs one forward pass instead of e. The encoder is in evaluation mode, so its dropout is off; the head's is on.
+``LookedUp`` is that encoder, so the model, the objective, the stream and the loop stay what they
+are. For e epochs it costs one forward pass instead of e. The encoder is in evaluation mode, so its
+dropout is off; the head's is on.
 
 Memory: 4 d bytes a text, or a token for words and spans (MiniLM: 1.5 kB).
 
@@ -31,20 +32,26 @@ from .stream import sorted_batches
 
 
 class LookedUp(nn.Module):
-    """An "encoder" whose token ids are line numbers of a table of vectors. The table is not saved with the weights."""
+    """An "encoder" whose token ids are line numbers of a table of vectors.
+
+    The table is not saved with the weights.
+    """
 
     def __init__(self, table: Float[Tensor, "n d"]) -> None:
         super().__init__()
         self.config = SimpleNamespace(d_model=table.shape[1])
         self.register_buffer("table", table, persistent=False)
 
-    def forward(self, input_ids: Int[Tensor, "b t"], **ignored: Tensor | None) -> Float[Tensor, "b t d"]:
+    def forward(
+        self, input_ids: Int[Tensor, "b t"], **ignored: Tensor | None
+    ) -> Float[Tensor, "b t d"]:
         """The lines with these numbers."""
         return self.table[input_ids]
 
 
 class FeatureStore:
-    """What an encoder says of rows, kept: asking again for the same row costs nothing, also in a run with another seed.
+    """What an encoder says of rows, kept: asking again for the same row costs nothing, also in a
+    run with another seed.
 
     model: a ``TaskModel``; only its encoder and its pooling are used, and never changed.
     """
@@ -52,11 +59,14 @@ class FeatureStore:
     def __init__(
         self, model: TaskModel, *, pad_id: int = 0, precision: str = "fp32", batch_size: int = 64
     ) -> None:
-        self.model, self.pad_id, self.precision, self.batch_size = model, pad_id, precision, batch_size
+        self.model, self.pad_id = model, pad_id
+        self.precision, self.batch_size = precision, batch_size
         self.known: dict[tuple, Tensor] = {}
 
     def of(self, rows: Sequence[Row]) -> list[Float[Tensor, "t d"]]:
-        """The features of each row, on the CPU: one line for a text, one a token for words and spans."""
+        """The features of each row, on the CPU: one line for a text, one a token for words and
+        spans.
+        """
         new = list({_key(row): row for row in rows if _key(row) not in self.known}.values())
         if new:
             self._encode(new)
@@ -72,9 +82,7 @@ class FeatureStore:
         for batch in batches:
             moved = batch.to(device)
             with autocast(device, self.precision):
-                hidden = self.model.encode(
-                    moved.input_ids, moved.segment_ids, None, moved.token_type_ids
-                ).float()
+                hidden = encoder(moved.input_ids, **moved.inputs()).float()
             if isinstance(self.model, SequenceClassifier):
                 hidden = pool(hidden, moved.segment_ids, self.model.pooling)[:, None]  # (b, 1, d)
             for line in hidden.cpu():
@@ -83,13 +91,17 @@ class FeatureStore:
         encoder.train(training)
 
     def looked_up(self, *parts: Sequence[Row]) -> tuple[LookedUp, list[list[Row]]]:
-        """One table for all rows, and the rows of each part as line numbers of it, with their labels."""
+        """One table for all rows, and the rows of each part as line numbers of it, with their
+        labels.
+        """
         table, numbered, at = [], [], 0
         for part in parts:
             numbered.append([])
             for row, lines in zip(part, self.of(part), strict=True):
                 ids = tuple(range(at, at + len(lines)))
-                numbered[-1].append(replace(row, ids=ids, labels=row.labels[: len(lines)], types=()))
+                numbered[-1].append(
+                    replace(row, ids=ids, labels=row.labels[: len(lines)], types=())
+                )
                 table.append(lines)
                 at += len(lines)
         return LookedUp(torch.cat(table)), numbered

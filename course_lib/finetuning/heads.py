@@ -1,30 +1,34 @@
-"""What stands on the encoder when there are labels: a class for the text, a class for each word, a span of the text.
+"""What stands on the encoder when there are labels: a class for the text or each word, or a span.
 
     a text, or a pair     z = W drop(pool(h)) + b                    k logits a row
     each token            z_i = W drop(h_i) + b                      k logits a token
-    a span                (s_i, e_i) = W h_i + b                     is token i its first, is it its last?
+    a span                (s_i, e_i) = W h_i + b                     is token i its first, its last?
 
 ``pool`` makes one vector out of those of the row's real tokens (padding never counts):
 
-    first   h_1, at [CLS]: BERT's choice, with a trained tanh layer (``transform``) before the logits
+    first   h_1, at [CLS]: BERT's choice, with a trained tanh layer (``transform``) in the head
     mean    the average of all real tokens: what sentence encoders such as MiniLM were trained for
     max     the largest value of each coordinate
 
-A pair is one row ``[CLS] first [SEP] second [SEP]`` with token types 0 and 1, so every token of the one looks at every
-token of the other. Everything new is below ``head``; everything pre-trained below ``encoder``, which may be this course's
-``Encoder``, a ``TransformersEncoder`` around any encoder of ``transformers``, or anything called as they are.
+A pair is one row ``[CLS] first [SEP] second [SEP]`` with token types 0 and 1, so every token of the
+one looks at every token of the other. Everything new is below ``head``; everything pre-trained
+below ``encoder``, which may be this course's ``Encoder``, a ``TransformersEncoder`` around any
+encoder of ``transformers``, or anything called as they are.
 
-Cost: k d weights and 2 k d operations a row (a token), next to nothing beside the encoder; ``transform`` has d^2 more.
+Cost: k d weights and 2 k d operations a row (a token), next to nothing beside the encoder;
+``transform`` has d^2 more.
 
-Sources: Devlin et al. 2019 (arXiv:1810.04805, section 4: the three heads), Reimers and Gurevych 2019 (arXiv:1908.10084,
-pooling compared).
+Sources: Devlin et al. 2019 (arXiv:1810.04805, section 4: the three heads), Reimers and Gurevych
+2019 (arXiv:1908.10084, pooling compared).
 
 >>> from course_lib.encoder import Encoder, EncoderConfig
 >>> encoder = Encoder(EncoderConfig.bert(vocab_size=50, n_layers=1, d_model=8, n_heads=2))
 >>> ids = torch.tensor([[2, 7, 9, 3], [2, 8, 3, 0]])
 >>> real = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0]])
->>> SequenceClassifier(encoder, 3)(ids, segment_ids=real).shape, TokenClassifier(encoder, 5)(ids).shape
-(torch.Size([2, 3]), torch.Size([2, 4, 5]))
+>>> SequenceClassifier(encoder, 3)(ids, segment_ids=real).shape
+torch.Size([2, 3])
+>>> TokenClassifier(encoder, 5)(ids).shape
+torch.Size([2, 4, 5])
 """
 
 from __future__ import annotations
@@ -34,7 +38,9 @@ import copy
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
+from course_lib.batch import Inputs
 from course_lib.encoder.dropout import Dropout
 
 POOLINGS = ("first", "mean", "max")
@@ -69,23 +75,33 @@ def _real(hidden: Tensor, segment_ids: Tensor | None) -> Bool[Tensor, "b t"]:
         return torch.ones(hidden.shape[:2], dtype=torch.bool, device=hidden.device)
     real = segment_ids != 0
     if real.is_cpu and not real.any(1).all():  # free here, a stall on a GPU
-        raise ValueError("a row has no real token (all its segment_ids are 0): leave empty texts out")
+        raise ValueError(
+            "a row has no real token (all its segment_ids are 0): leave empty texts out"
+        )
     return real
 
 
 def width_of(encoder: nn.Module) -> int:
-    """The length of an encoder's vectors. Raises ValueError if its ``config`` says neither d_model nor hidden_size."""
+    """The length of an encoder's vectors.
+
+    Raises ValueError if its ``config`` says neither d_model nor hidden_size.
+    """
     config = getattr(encoder, "config", None)
     width = getattr(config, "d_model", None) or getattr(config, "hidden_size", None)
     if width is None:
         raise ValueError(
-            f"{type(encoder).__name__} does not say how wide its vectors are: give it a config with d_model"
+            f"{type(encoder).__name__} does not say how wide its vectors are: give it a config "
+            "with d_model"
         )
     return width
 
 
-def new_linear(d_in: int, d_out: int, generator: torch.Generator | None, std: float = 0.02) -> nn.Linear:
-    """A linear layer with BERT's first weights: normal with deviation ``std``, cut at two; biases 0."""
+def new_linear(
+    d_in: int, d_out: int, generator: torch.Generator | None, std: float = 0.02
+) -> nn.Linear:
+    """A linear layer with BERT's first weights: normal with deviation ``std``, cut at two; biases
+    0.
+    """
     layer = nn.Linear(d_in, d_out)
     nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std, generator=generator)
     nn.init.zeros_(layer.bias)
@@ -93,7 +109,9 @@ def new_linear(d_in: int, d_out: int, generator: torch.Generator | None, std: fl
 
 
 class LinearHead(nn.Module):
-    """Dropout and a linear layer; with ``transform`` a trained tanh layer before them, as in BERT's pooler."""
+    """Dropout and a linear layer; with ``transform`` a trained tanh layer before them, as in BERT's
+    pooler.
+    """
 
     def __init__(
         self,
@@ -121,8 +139,10 @@ class LinearHead(nn.Module):
 class TaskModel(nn.Module):
     """An encoder with a head; the parent of the three kinds, and what they share.
 
-    encoder: called with ``input_ids`` and the keywords of ``forward``; its config says ``d_model``. It is not copied.
-    n_labels: classes, or 2 for a span.  dropout: before the last layer.  generator: of the head's first weights.
+    encoder: called with ``input_ids`` and ``Inputs``; its config says ``d_model``. It is not
+        copied.
+    n_labels: classes, or 2 for a span.  dropout: before the last layer.
+    generator: of the head's first weights.
     """
 
     def __init__(
@@ -141,17 +161,11 @@ class TaskModel(nn.Module):
         self.head = LinearHead(width_of(encoder), n_labels, **options)
 
     def on(self, encoder: nn.Module) -> TaskModel:
-        """The same model, its very head, on another encoder (for instance one that has its answers ready)."""
+        """The same model, its very head, on another encoder (say, one with its answers ready)."""
         twin = copy.copy(self)
         twin._modules = dict(self._modules)
         twin.encoder = encoder
         return twin
-
-    def encode(self, input_ids: Tensor, segment_ids, position_ids, token_type_ids) -> Float[Tensor, "b t d"]:
-        """Hidden states of the rows."""
-        return self.encoder(
-            input_ids, segment_ids=segment_ids, position_ids=position_ids, token_type_ids=token_type_ids
-        )
 
 
 class SequenceClassifier(TaskModel):
@@ -161,7 +175,13 @@ class SequenceClassifier(TaskModel):
     """
 
     def __init__(
-        self, encoder: nn.Module, n_labels: int, *, pooling: str = "mean", transform: bool = False, **options
+        self,
+        encoder: nn.Module,
+        n_labels: int,
+        *,
+        pooling: str = "mean",
+        transform: bool = False,
+        **options,
     ) -> None:
         _check_pooling(pooling)
         super().__init__(encoder, n_labels, transform=transform, **options)
@@ -170,14 +190,11 @@ class SequenceClassifier(TaskModel):
     def forward(
         self,
         input_ids: Int[Tensor, "b t"],
-        *,
-        segment_ids: Int[Tensor, "b t"] | None = None,
-        position_ids: Int[Tensor, "b t"] | None = None,
-        token_type_ids: Int[Tensor, "b t"] | None = None,
+        **inputs: Unpack[Inputs],
     ) -> Float[Tensor, "b k"]:
         """Logits over the classes."""
-        hidden = self.encode(input_ids, segment_ids, position_ids, token_type_ids)
-        return self.head(pool(hidden, segment_ids, self.pooling))
+        hidden = self.encoder(input_ids, **inputs)
+        return self.head(pool(hidden, inputs.get("segment_ids"), self.pooling))
 
 
 class TokenClassifier(TaskModel):
@@ -187,20 +204,23 @@ class TokenClassifier(TaskModel):
         self,
         input_ids: Int[Tensor, "b t"],
         *,
-        segment_ids: Int[Tensor, "b t"] | None = None,
-        position_ids: Int[Tensor, "b t"] | None = None,
-        token_type_ids: Int[Tensor, "b t"] | None = None,
         positions: Int[Tensor, " n"] | None = None,
+        **inputs: Unpack[Inputs],
     ) -> Float[Tensor, "*n k"]:
-        """Logits at ``positions`` (flat indices row * t + column), shape (n, k); everywhere, (b, t, k), if None."""
-        hidden = self.encode(input_ids, segment_ids, position_ids, token_type_ids)
+        """Logits at ``positions`` (flat indices row * t + column), shape (n, k); everywhere, (b, t,
+        k), if None.
+        """
+        hidden = self.encoder(input_ids, **inputs)
         if positions is not None:
             hidden = hidden.flatten(0, 1).index_select(0, positions)  # (n, d)
         return self.head(hidden)
 
 
 class SpanExtractor(TaskModel):
-    """The first and the last token of the answer. Padding gets a logit of minus infinity, so it changes nothing."""
+    """The first and the last token of the answer.
+
+    Padding gets a logit of minus infinity, so it changes nothing.
+    """
 
     def __init__(self, encoder: nn.Module, *, dropout: float = 0.0, **options) -> None:
         super().__init__(encoder, 2, dropout=dropout, **options)
@@ -208,12 +228,9 @@ class SpanExtractor(TaskModel):
     def forward(
         self,
         input_ids: Int[Tensor, "b t"],
-        *,
-        segment_ids: Int[Tensor, "b t"] | None = None,
-        position_ids: Int[Tensor, "b t"] | None = None,
-        token_type_ids: Int[Tensor, "b t"] | None = None,
+        **inputs: Unpack[Inputs],
     ) -> Float[Tensor, "b 2 t"]:
         """Logits over the tokens, [:, 0] for the first of the span and [:, 1] for the last."""
-        hidden = self.encode(input_ids, segment_ids, position_ids, token_type_ids)
+        hidden = self.encoder(input_ids, **inputs)
         logits = self.head(hidden).transpose(1, 2)  # (b, 2, t)
-        return logits.masked_fill(~_real(hidden, segment_ids)[:, None], -torch.inf)
+        return logits.masked_fill(~_real(hidden, inputs.get("segment_ids"))[:, None], -torch.inf)

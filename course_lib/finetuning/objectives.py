@@ -1,17 +1,19 @@
-"""The losses of labelled tasks, in the form of ``objectives``: (model, batch) -> Loss, a sum in nats and its count.
+"""The losses of labelled tasks: (model, batch) -> Loss, a sum in nats and its count.
 
     class of a row        L = - sum over rows of      w_y log softmax(z)_y
     class of each word    L = - sum over labelled i   w_y log softmax(z_i)_y
-    span                  L = - sum over rows of      log softmax(s)_first + log softmax(e)_last      two predictions a row
+    span                  L = - sum over rows of      log softmax(s)_first + log softmax(e)_last
 
-All are *categorical* cross-entropies, over k classes or over the places of the row. w is the weight of a class: rare
-classes count more. ``balanced_weights`` gives w_c = n / (k n_c), which averages to 1 over the examples, so the learning
-rate keeps its meaning. (``torch`` divides a weighted batch by the sum of its weights, which makes the weight of an example
-depend on what else is in the batch; here it is divided by the number of examples.)
+All are *categorical* cross-entropies, over k classes or over the places of the row. w is the weight
+of a class: rare classes count more. ``balanced_weights`` gives w_c = n / (k n_c), which averages to
+1 over the examples, so the learning rate keeps its meaning. (``torch`` divides a weighted batch by
+the sum of its weights, which makes the weight of an example depend on what else is in the batch;
+here it is divided by the number of examples.)
 
 Cost: none beside the model's.
 
-Sources: Devlin et al. 2019 (arXiv:1810.04805, section 4); King and Zeng 2001 (doi:10.1093/oxfordjournals.pan.a004868, weights).
+Sources: Devlin et al. 2019 (arXiv:1810.04805, section 4); King and Zeng 2001
+(doi:10.1093/oxfordjournals.pan.a004868, weights).
 
 >>> balanced_weights([0, 0, 0, 1], 2)
 (0.6666666666666666, 2.0)
@@ -31,7 +33,8 @@ from course_lib.objectives import Loss, target_logits, targets_of
 
 
 def balanced_weights(labels: Sequence[int], n_labels: int) -> tuple[float, ...]:
-    """n / (k n_c) for each class c, as scikit-learn's ``class_weight="balanced"``; 0 for a class that does not occur.
+    """n / (k n_c) for each class c, as scikit-learn's ``class_weight="balanced"``; 0 for a class
+    that does not occur.
 
     Raises ValueError for no labels.
     """
@@ -54,13 +57,9 @@ def _weighted(
     return Loss(total, targets.numel(), (logits.argmax(-1) == targets).sum())
 
 
-def _row_inputs(batch: Batch) -> dict[str, Tensor | None]:
-    given = dict(segment_ids=batch.segment_ids, position_ids=batch.position_ids)
-    return given if batch.token_type_ids is None else given | dict(token_type_ids=batch.token_type_ids)
-
-
 class Classification:
-    """One class a row, given in the first column of the labels. weights: of the classes, or ``None``.
+    """One class a row, given in the first column of the labels. weights: of the classes, or
+    ``None``.
 
     Raises ValueError if the batch has no labels, or a row has none or several.
 
@@ -77,13 +76,16 @@ class Classification:
 
     def __call__(self, model: nn.Module, batch: Batch) -> Loss:
         """The summed loss over the batch's rows; ``correct`` is counted where gradients are off."""
-        targets = targets_of(batch, "give the class in the first column of each row and -100 elsewhere")
+        targets = targets_of(
+            batch, "give the class in the first column of each row and -100 elsewhere"
+        )
         _check_columns(batch, targets, 1)
-        return _weighted(model(batch.input_ids, **_row_inputs(batch)), targets, self.weights)
+        return _weighted(model(batch.input_ids, **batch.inputs()), targets, self.weights)
 
 
 class TokenClassification:
-    """One class at each labelled token; the head is run on those alone. weights: of the classes, or ``None``.
+    """One class at each labelled token; the head is run on those alone. weights: of the classes, or
+    ``None``.
 
     Raises ValueError if the batch has no labels.
     """
@@ -92,24 +94,30 @@ class TokenClassification:
         self.weights = weights
 
     def __call__(self, model: nn.Module, batch: Batch) -> Loss:
-        """The summed loss over the batch's labelled tokens; ``correct`` is counted where gradients are off."""
+        """The summed loss over the batch's labelled tokens; ``correct`` is counted where gradients
+        are off.
+        """
         targets = targets_of(
-            batch, "put tags on the first piece of each word (course_lib.finetuning.alignment.project)"
+            batch,
+            "put tags on the first piece of each word (course_lib.finetuning.alignment.project)",
         )
         return _weighted(target_logits(model, batch), targets, self.weights)
 
 
 class SpanExtraction:
-    """The places of the first and the last token of the span, given in the first two columns of the labels.
+    """The places of the first and the last token of the span, given in the first two columns of the
+    labels.
 
     Raises ValueError if the batch has no labels, or a row has not exactly two.
     """
 
     def __call__(self, model: nn.Module, batch: Batch) -> Loss:
-        """The summed loss over two predictions a row; ``correct`` counts places, where gradients are off."""
+        """The summed loss over two predictions a row; ``correct`` counts places, where gradients
+        are off.
+        """
         targets = targets_of(batch, "give the span's two places in the first columns of each row")
         _check_columns(batch, targets, 2)
-        logits = model(batch.input_ids, **_row_inputs(batch))  # (b, 2, t)
+        logits = model(batch.input_ids, **batch.inputs())  # (b, 2, t)
         return _weighted(logits.flatten(0, 1), targets, None)
 
 
@@ -125,6 +133,6 @@ def _check_columns(batch: Batch, targets: Tensor, per_row: int) -> None:
         and not torch.equal(batch.target_positions, wanted.flatten())
     ):
         raise ValueError(
-            f"a row of this task has {per_row} label{'s' * (per_row > 1)}, in its first column{'s' * (per_row > 1)}; "
-            "set all other labels to -100"
+            f"a row of this task has {per_row} label{'s' * (per_row > 1)}, in its first "
+            f"column{'s' * (per_row > 1)}; set all other labels to -100"
         )

@@ -1,19 +1,22 @@
 """From labelled examples to rows of tokens, and from rows to padded batches.
 
     text    [CLS] text [SEP]                  label in the first column
-    pair    [CLS] first [SEP] second [SEP]    label in the first column;  token types 0 ... 0 1 ... 1
+    pair    [CLS] first [SEP] second [SEP]    label in the first column; types 0 ... 0 1 ... 1
     words   [CLS] pieces [SEP]                label on the first piece of each word (``alignment``)
-    span    [CLS] question [SEP] text [SEP]   the first two columns hold the places of the span's first and last token
+    span    [CLS] question [SEP] text [SEP]   the first two columns hold the places of the span's
+                                              first and last token
 
-All other labels are -100. A text that does not fit into ``max_len`` is cut at its end; of a pair the longer part
-is cut. A span that was cut away is asked for at [CLS], place 0, as "not here" (Devlin et al. 2019, section 4.3).
+All other labels are -100. A text that does not fit into ``max_len`` is cut at its end; of a pair
+the longer part is cut. A span that was cut away is asked for at [CLS], place 0, as "not here"
+(Devlin et al. 2019, section 4.3).
 
-A batch is as long as its longest row; ``segment_ids`` is 1 on tokens and 0 on padding, and left out where nothing is
-padded, since attention without a mask is faster.
+A batch is as long as its longest row; ``segment_ids`` is 1 on tokens and 0 on padding, and left out
+where nothing is padded, since attention without a mask is faster.
 
 Cost: the tokenizer's. Rows are kept in memory, 8 bytes a token.
 
->>> padded([Row((2, 7, 3), labels=(1, -100, -100)), Row((2, 3), labels=(0, -100))]).input_ids.tolist()
+>>> rows = [Row((2, 7, 3), labels=(1, -100, -100)), Row((2, 3), labels=(0, -100))]
+>>> padded(rows).input_ids.tolist()
 [[2, 7, 3], [2, 3, 0]]
 """
 
@@ -22,9 +25,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from course_lib.batch import IGNORE, Batch
+from course_lib.batches import pad_rows
 from course_lib.data import Example, PairExample, SpanExample, TokenExample
 from course_lib.tokenization import Encoding, Tokenizer
 
@@ -38,7 +40,8 @@ KINDS = {Example: "text", PairExample: "pair", TokenExample: "words", SpanExampl
 class Row:
     """One example as tokens.
 
-    ids, labels: equally long.  types: 0 in the first text, 1 in the second; empty where there is one text.
+    ids, labels: equally long.
+    types: 0 in the first text, 1 in the second; empty where there is one text.
     pieces: for words, the place of each word's first piece (-1: none).
     offsets: for spans, each token's (start, stop) in the text, (0, 0) outside of it.
     """
@@ -54,25 +57,31 @@ class Row:
 
 
 def kind_of(examples: Sequence[AnyExample]) -> str:
-    """``"text"``, ``"pair"``, ``"words"`` or ``"span"``. Raises TypeError for a mixture or another record, ValueError for none."""
+    """``"text"``, ``"pair"``, ``"words"`` or ``"span"``.
+
+    Raises TypeError for a mixture or another record, ValueError for none.
+    """
     if not examples:
         raise ValueError("no examples: nothing can be learnt or judged")
     kinds = {KINDS.get(type(example)) for example in examples}
     if len(kinds) > 1 or None in kinds:
         names = sorted({type(example).__name__ for example in examples})
-        raise TypeError(f"examples must all be of one of {[k.__name__ for k in KINDS]}, got {names}")
+        raise TypeError(
+            f"examples must all be of one of {[k.__name__ for k in KINDS]}, got {names}"
+        )
     return kinds.pop()
 
 
-def encode_examples(examples: Sequence[AnyExample], tokenizer: Tokenizer, *, max_len: int = 128) -> list[Row]:
+def encode_examples(
+    examples: Sequence[AnyExample], tokenizer: Tokenizer, *, max_len: int = 128
+) -> list[Row]:
     """The examples as rows of at most ``max_len`` tokens, in order.
 
     Raises ValueError for a ``max_len`` that leaves no room.
     """
     if max_len < 8:
         raise ValueError(f"max_len must be at least 8, got {max_len}")
-    kind = kind_of(examples)
-    make = {"text": _text_row, "pair": _pair_row, "words": _words_row, "span": _span_row}[kind]
+    make = _MAKERS[kind_of(examples)]
     return [make(example, tokenizer, max_len) for example in examples]
 
 
@@ -94,7 +103,9 @@ def _text_row(example: Example, tokenizer: Tokenizer, max_len: int) -> Row:
     return Row(ids, _at_start(example.label, len(ids)))
 
 
-def _joined(first: Sequence[int], second: Sequence[int], tokenizer: Tokenizer) -> tuple[tuple, tuple]:
+def _joined(
+    first: Sequence[int], second: Sequence[int], tokenizer: Tokenizer
+) -> tuple[tuple, tuple]:
     """Ids and token types of a pair."""
     ids = (*_framed(first, tokenizer), *second, tokenizer.sep_id)
     return ids, (0,) * (len(first) + 2) + (1,) * (len(second) + 1)
@@ -106,7 +117,8 @@ def _pair_row(example: PairExample, tokenizer: Tokenizer, max_len: int) -> Row:
     if len(first) + len(second) > room:  # cut the longer until they are even, then both
         short = min(len(first), len(second), room // 2)
         first, second = (
-            part[: max(room - short, short) if len(part) > short else short] for part in (first, second)
+            part[: max(room - short, short) if len(part) > short else short]
+            for part in (first, second)
         )
         second = second[: room - len(first)]
     ids, types = _joined(first, second, tokenizer)
@@ -132,24 +144,22 @@ def _span_row(example: SpanExample, tokenizer: Tokenizer, max_len: int) -> Row:
     return Row(ids, labels, types, offsets=tuple(offsets))
 
 
+_MAKERS = {"text": _text_row, "pair": _pair_row, "words": _words_row, "span": _span_row}
+
+
 def padded(rows: Sequence[Row], pad_id: int = 0) -> Batch:
-    """The rows as one batch, filled up to the longest with ``pad_id``. Raises ValueError if there is none."""
+    """The rows as one batch, filled up to the longest with ``pad_id``.
+
+    Raises ValueError if there is none.
+    """
     if not rows:
         raise ValueError("a batch needs at least one row")
-    longest = max(map(len, rows))
-    ids = torch.full((len(rows), longest), pad_id)
-    labels = torch.full((len(rows), longest), IGNORE)
-    segments, types = torch.zeros_like(ids), torch.zeros_like(ids)
-    for i, row in enumerate(rows):
-        ids[i, : len(row)] = torch.tensor(row.ids)
-        labels[i, : len(row)] = torch.tensor(row.labels)
-        segments[i, : len(row)] = 1
-        if row.types:
-            types[i, : len(row)] = torch.tensor(row.types)
-    filled = any(len(row) < longest for row in rows)
+    ids, inside = pad_rows([row.ids for row in rows], pad_id)
+    given = [row.labels + (IGNORE,) * (len(row) - len(row.labels)) for row in rows]
+    labels, _ = pad_rows(given, IGNORE)
     return Batch(
         ids,
         labels,
-        segment_ids=segments if filled else None,
-        token_type_ids=types if rows[0].types else None,
+        segment_ids=None if inside.all() else inside,
+        token_type_ids=pad_rows([row.types for row in rows], 0)[0] if rows[0].types else None,
     )

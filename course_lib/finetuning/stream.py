@@ -1,14 +1,18 @@
 """Batches of labelled rows, by number, with little padding.
 
-An epoch holds every row once. Its order is made in three steps, all of them functions of (seed, epoch) alone:
+An epoch holds every row once. Its order is made in three steps, all of them functions of (seed,
+epoch) alone:
 
-    shuffle all rows  ->  sort each pool of ``pool`` batches by length, cut it into batches  ->  shuffle the batches
+    shuffle all rows  ->  sort each pool of ``pool`` batches by length, cut it into batches
+                      ->  shuffle the batches
 
-Rows of like length come together, so little is padded; which rows these are, and when they come, still changes in
-every epoch. ``pool=1`` is the plain random order. On the film reviews nearly half of all that is computed in the plain
-order is padding, in pools of 16 batches of 32 some six per cent (``padding_share``).
+Rows of like length come together, so little is padded; which rows these are, and when they come,
+still changes in every epoch. ``pool=1`` is the plain random order. On the film reviews nearly half
+of all that is computed in the plain order is padding, in pools of 16 batches of 32 some six per
+cent (``padding_share``).
 
-The last batch of an epoch is smaller where the numbers do not divide, and no row is seen twice for it.
+The last batch of an epoch is smaller where the numbers do not divide, and no row is seen twice for
+it.
 
 Cost: sorting n numbers once an epoch; a batch costs O(batch), for any step.
 
@@ -38,8 +42,10 @@ from .rows import Row, padded
 class TaskStream:
     """``stream.batch(step)`` for ``train``.
 
-    rows: from ``encode_examples``.  batch_size: rows in a batch.  seed: of the order.  pad_id: the filler.
-    pool: how many batches are sorted by length together.  about: anything else that the fingerprint must change with.
+    rows: from ``encode_examples``.  batch_size: rows in a batch.  seed: of the order.  pad_id: the
+        filler.
+    pool: how many batches are sorted by length together.  about: anything else that the fingerprint
+        must change with.
 
     Raises ValueError for no rows, or a size below 1.
     """
@@ -103,8 +109,9 @@ class TaskStream:
 def sorted_batches(
     rows: Sequence[Row], batch_size: int = 64, pad_id: int = 0
 ) -> tuple[list[Batch], list[int]]:
-    """All rows in order of length, for evaluation, and the place of each: batch rows, one after the other, are
-    ``rows[place[0]], rows[place[1]], ...``."""
+    """All rows in order of length, for evaluation, and the place of each: batch rows, one after the
+    other, are ``rows[place[0]], rows[place[1]], ...``.
+    """
     place = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     cuts = range(0, len(place), batch_size)
     return [padded([rows[i] for i in place[c : c + batch_size]], pad_id) for c in cuts], place
@@ -116,5 +123,7 @@ def padding_share(batches: Sequence[Batch]) -> float:
     >>> padding_share([padded([Row((2, 7, 3, 9), (1,) * 4), Row((2, 3), (0,) * 2)])])
     0.25
     """
-    real = sum(int(b.n_tokens if b.segment_ids is None else (b.segment_ids != 0).sum()) for b in batches)
+    real = sum(
+        int(b.n_tokens if b.segment_ids is None else (b.segment_ids != 0).sum()) for b in batches
+    )
     return 1 - real / sum(batch.n_tokens for batch in batches)

@@ -1,24 +1,26 @@
 """Fine-tuning: an encoder, a new head, labelled examples, and the one training loop.
 
-    examples -> rows of tokens -> batches of like length -> train(encoder + head) -> predictions -> scores with intervals
+    examples -> rows of tokens -> batches of like length -> train(encoder + head) -> predictions ->
+    scores with intervals
 
 What is trained is one word, ``tune``:
 
-    "full"   everything: the best scores where there are labels enough; all weights are stored once a task
+    "full"   everything: the best scores where labels are many; all weights are stored once a task
     k        the head and the k blocks at the top; nothing is computed backward below them
-    "head"   the head alone, on features that the encoder gave once (``frozen_features``): ten times faster
+    "head"   the head alone, on features that the encoder gave once (``frozen_features``): ten
+             times faster
 
-Other ways to train few weights (adapters, LoRA ...) come in by ``adapt``: a function that is called with the new model
-and changes what is trainable.
+Other ways to train few weights (adapters, LoRA ...) come in by ``adapt``: a function that is called
+with the new model and changes what is trainable.
 
-Why small rates: the encoder stands in a valley that pre-training found; a rate of pre-training throws it out of there in
-the first steps, and what it knew is lost (forgotten, not "overfitted"). ``layer_decay`` gives lower layers smaller rates
-still, ``head_scale`` the new head larger ones.
+Why small rates: the encoder stands in a valley that pre-training found; a rate of pre-training
+throws it out of there in the first steps, and what it knew is lost (forgotten, not "overfitted").
+``layer_decay`` gives lower layers smaller rates still, ``head_scale`` the new head larger ones.
 
 Cost: 6 N operations a token for "full", 2 N for what is frozen (once, for "head").
 
-Sources: Devlin et al. 2019 (arXiv:1810.04805), Howard and Ruder 2018 (arXiv:1801.06146), Mosbach et al. 2021
-(arXiv:2006.04884: why small rates, warm-up and several seeds).
+Sources: Devlin et al. 2019 (arXiv:1810.04805), Howard and Ruder 2018 (arXiv:1801.06146), Mosbach et
+al. 2021 (arXiv:2006.04884: why small rates, warm-up and several seeds).
 
 >>> from course_lib.data import Example
 >>> [e.text for e in draw([Example(t, 0, t) for t in "abcdef"], 3, seed=1)][:2] == [
@@ -33,8 +35,8 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -44,7 +46,7 @@ from course_lib import hardware
 from course_lib.batch import IGNORE
 from course_lib.batches import seed_of, shuffled
 from course_lib.data import SpanTask, Task, TokenTask
-from course_lib.evaluation import Interval, seed_interval
+from course_lib.evaluation import Interval
 from course_lib.objectives import Objective
 from course_lib.optimisation.layer_rates import layer_of, n_layers
 from course_lib.tokenization import Tokenizer
@@ -52,9 +54,10 @@ from course_lib.training import TrainResult, train
 
 from .config import DEFAULT, FineTuneConfig
 from .frozen_features import FeatureStore
-from .heads import SequenceClassifier, SpanExtractor, TaskModel, TokenClassifier
-from .objectives import Classification, SpanExtraction, TokenClassification, balanced_weights
-from .prediction import QUOTED, guesses, judge, row_logits
+from .heads import TaskModel
+from .kinds import KINDS, guesses, judge
+from .objectives import balanced_weights
+from .prediction import row_logits
 from .rows import AnyExample, Row, encode_examples, kind_of
 from .stream import TaskStream, sorted_batches
 
@@ -65,8 +68,10 @@ AnyTask = Task | TokenTask | SpanTask
 class FineTuned:
     """A tuned model and how good it is.
 
-    model: ``None`` where it was not kept.  kind: "text", "pair", "words" or "span".  labels: names of the classes or tags.
-    scores: on the split that was asked for, the quoted one first.  guesses: the predictions behind them, in order.
+    model: ``None`` where it was not kept.  kind: "text", "pair", "words" or "span".
+    labels: names of the classes or tags.
+    scores: on the split that was asked for, the quoted one first.  guesses: the predictions behind
+        them, in order.
     n_trainable, n_parameters: weights.  seconds: of encoding and training together.
     run: what the loop returned.
     """
@@ -85,7 +90,7 @@ class FineTuned:
     @property
     def score(self) -> Interval:
         """The quoted score."""
-        return self.scores[QUOTED[self.kind]]
+        return self.scores[KINDS[self.kind].quoted]
 
 
 def labels_of(task: AnyTask) -> tuple[str, ...]:
@@ -93,25 +98,28 @@ def labels_of(task: AnyTask) -> tuple[str, ...]:
     return ("first", "last") if isinstance(task, SpanTask) else task.labels
 
 
-def build_model(encoder: nn.Module, kind: str, n_labels: int, config: FineTuneConfig = DEFAULT) -> TaskModel:
-    """A new head for this kind of task on ``encoder`` (which is not copied); its weights depend on ``config.seed``."""
+def build_model(
+    encoder: nn.Module, kind: str, n_labels: int, config: FineTuneConfig = DEFAULT
+) -> TaskModel:
+    """A new head for this kind of task on ``encoder`` (which is not copied); its weights depend on
+    ``config.seed``.
+    """
     generator = torch.Generator().manual_seed(config.seed)
     shared = dict(dropout=config.dropout, transform=config.transform, generator=generator)
-    if kind == "span":
-        return SpanExtractor(encoder, **shared)
-    if kind == "words":
-        return TokenClassifier(encoder, n_labels, **shared)
-    return SequenceClassifier(encoder, n_labels, pooling=config.pooling, **shared)
+    return KINDS[kind].model(encoder, n_labels, config.pooling, **shared)
 
 
 def choose_trainable(model: TaskModel, tune: str | int) -> None:
-    """Set ``requires_grad`` of every parameter: "full", "head", or the head and the ``tune`` blocks at the top.
+    """Set ``requires_grad`` of every parameter: "full", "head", or the head and the ``tune`` blocks
+    at the top.
 
-    What stands above the blocks in the encoder (a last norm) is trained with them. Raises ValueError for more blocks
-    than there are.
+    What stands above the blocks in the encoder (a last norm) is trained with them. Raises
+    ValueError for more blocks than there are.
     """
     if type(tune) is int and tune > (there := n_layers(model.encoder)):
-        raise ValueError(f"tune={tune}, but the encoder has {there} blocks: take at most {there}, or 'full'")
+        raise ValueError(
+            f"tune={tune}, but the encoder has {there} blocks: take at most {there}, or 'full'"
+        )
     lowest = {"full": -1, "head": math.inf}.get(tune, math.inf)
     if type(tune) is int:
         lowest = n_layers(model.encoder) - tune + 1
@@ -125,19 +133,19 @@ def choose_trainable(model: TaskModel, tune: str | int) -> None:
 def objective_for(
     kind: str, rows: Sequence[Row], n_labels: int, class_weights: str | None = None
 ) -> Objective:
-    """The loss of this kind of task; "balanced" weights are counted in ``rows``. Raises ValueError for weighted spans."""
-    if kind == "span":
-        if class_weights:
-            raise ValueError("class_weights have no meaning for spans: their classes are places")
-        return SpanExtraction()
+    """The loss of this kind of task; "balanced" weights are counted in ``rows``.
+
+    Raises ValueError for weighted spans.
+    """
     weights = None
     if class_weights:
         weights = balanced_weights([x for row in rows for x in row.labels if x != IGNORE], n_labels)
-    return TokenClassification(weights) if kind == "words" else Classification(weights)
+    return KINDS[kind].objective(weights)
 
 
 def draw(examples: Sequence[AnyExample], n: int | None, seed: int) -> list[AnyExample]:
-    """``n`` of the examples by chance, without repetition; with one seed, fewer are the first of more.
+    """``n`` of the examples by chance, without repetition; with one seed, fewer are the first of
+    more.
 
     Raises ValueError if there are not so many.
     """
@@ -145,7 +153,8 @@ def draw(examples: Sequence[AnyExample], n: int | None, seed: int) -> list[AnyEx
         return list(examples)
     if n > len(examples):
         raise ValueError(
-            f"n_labels is {n}, but there are {len(examples)} training examples: take at most so many"
+            f"n_labels is {n}, but there are {len(examples)} training examples: take at most so "
+            "many"
         )
     return [examples[i] for i in shuffled(np.arange(n), len(examples), seed_of("labels", seed))]
 
@@ -166,53 +175,26 @@ def finetune(
 ) -> FineTuned:
     """Tune a copy of ``encoder`` on ``task.train`` and score it on ``split``.
 
-    adapt: called with the new model (all of its encoder frozen, its head not) before training, to change what is
-        trainable; ``config.tune`` then has no effect.
-    features: a store that outlives this call, so that other runs with the same frozen encoder need not encode again.
-    out, resume, device, progress: as for ``train``; a resumed run ends as if it had not been stopped.
+    adapt: called with the new model (all of its encoder frozen, its head not) before training, to
+        change what is trainable; ``config.tune`` then has no effect.
+    features: a store that outlives this call, so that other runs with the same frozen encoder need
+        not encode again.
+    out, resume, device, progress: as for ``train``; a resumed run ends as if it had not been
+        stopped.
 
     Raises ValueError for settings that can't be, and what ``train`` raises.
     """
+    device = torch.device(device or hardware.device())
     data = _Data.of(task, tokenizer, config, split)
-    device = torch.device(device) if device else hardware.device()
-    model = build_model(copy.deepcopy(encoder), data.kind, len(data.labels), config).to(device)
-    choose_trainable(model, "head" if adapt else config.tune)
-    if adapt:
-        adapt(model)
-    n_trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    started, trained, rows, pad = time.perf_counter(), model, data.rows, tokenizer.pad_id
-    if config.tune == "head" and not adapt:
-        table, rows = (features or feature_store(model, tokenizer, config)).looked_up(*data.rows)
-        trained, pad = model.on(table.to(device)), 0
-    encoding = time.perf_counter() - started
-    about = TaskStream(tuple(data.rows[0])).fingerprint
-    stream = TaskStream(tuple(rows[0]), config.batch_size, seed=config.seed, pad_id=pad, about=about)
-    run = train(
-        trained, objective_for(data.kind, data.rows[0], len(data.labels), config.class_weights), stream,
-        config.training(stream.steps_per_epoch), validation=sorted_batches(rows[1], pad_id=pad)[0] or None,
-        out=out, resume=resume, device=device, progress=progress,
-    )  # fmt: skip
-    logits = row_logits(trained, rows[2], pad_id=pad, precision=config.precision)
-    guessed = guesses(data.kind, logits, data.rows[2])
-    generator = torch.Generator().manual_seed(0)  # of the bootstrap: the same for every run
-    scores = judge(data.kind, task.examples(split), guessed, data.labels, generator=generator)
-    total = sum(p.numel() for p in model.parameters())
-    return FineTuned(
-        model.eval(),
-        data.kind,
-        data.labels,
-        config,
-        scores,
-        guessed,
-        n_trainable,
-        total,
-        encoding + run.seconds,
-        run,
-    )
+    attempt = _Attempt.of(data, encoder, tokenizer, config, adapt, features, device)
+    run = attempt.learn(out=out, resume=resume, device=device, progress=progress)
+    return attempt.judged(task.examples(split), run)
 
 
 class _Data(NamedTuple):
-    """What a run learns from and is judged on. rows: of train, of validation where it is watched, and of the split."""
+    """What a run learns from and is judged on. rows: of train, of validation where it is watched,
+    and of the split.
+    """
 
     kind: str
     labels: tuple[str, ...]
@@ -222,64 +204,99 @@ class _Data(NamedTuple):
     def of(cls, task: AnyTask, tokenizer: Tokenizer, config: FineTuneConfig, split: str) -> _Data:
         watched = task.validation if config.patience or config.evaluate_every else ()
         parts = [draw(task.train, config.n_labels, config.seed), watched, task.examples(split)]
-        rows = [encode_examples(part, tokenizer, max_len=config.max_len) if part else [] for part in parts]
+        rows = [
+            encode_examples(part, tokenizer, max_len=config.max_len) if part else []
+            for part in parts
+        ]
         return cls(kind_of(parts[0]), labels_of(task), rows)
 
-
-def feature_store(model: TaskModel, tokenizer: Tokenizer, config: FineTuneConfig) -> FeatureStore:
-    """A store for ``finetune(..., features=...)`` on this model's encoder, with the configuration's pooling and precision."""
-    device = next(model.encoder.parameters()).device
-    precision = hardware.precision(device) if config.precision == "auto" else config.precision
-    return FeatureStore(model, pad_id=tokenizer.pad_id, precision=precision)
+    def stream(self, rows: list[Row], config: FineTuneConfig, pad_id: int) -> TaskStream:
+        """Batches of ``rows``, the training rows or what stands for them in a table of features."""
+        about = TaskStream(tuple(self.rows[0])).fingerprint
+        seed, size = config.seed, config.batch_size
+        return TaskStream(tuple(rows), size, seed=seed, pad_id=pad_id, about=about)
 
 
 @dataclass(frozen=True)
-class SeedRuns:
-    """Several runs that differ in their seed alone."""
+class _Attempt:
+    """A model that is ready to learn.
 
-    runs: tuple[FineTuned, ...]
-
-    @property
-    def scores(self) -> list[float]:
-        """The quoted score of each run."""
-        return [run.score.estimate for run in self.runs]
-
-    @property
-    def interval(self) -> Interval:
-        """Mean over the seeds, with Student's interval for it."""
-        return seed_interval(self.scores)
-
-    def __str__(self) -> str:
-        name = QUOTED[self.runs[0].kind]
-        return f"{name} {self.interval} over {len(self.runs)} seeds"
-
-
-def finetune_seeds(
-    task: AnyTask,
-    encoder: nn.Module,
-    tokenizer: Tokenizer,
-    config: FineTuneConfig = DEFAULT,
-    *,
-    seeds: Sequence[int] = (0, 1, 2),
-    keep_models: bool = False,
-    **options: object,
-) -> SeedRuns:
-    """``finetune`` once a seed; a frozen encoder encodes each text once for all of them.
-
-    keep_models: the runs hold their models.  options: as for ``finetune``, without ``out`` and ``resume``.
-    Raises ValueError for fewer than two seeds.
+    trained, rows, pad: what is given to the loop: the model and its rows of tokens, or, where the
+        encoder is frozen, the model on a table of features and rows of line numbers.
+    encoding: seconds that went into the table.
     """
-    if len(seeds) < 2:
-        raise ValueError(
-            f"several seeds are needed to see how much chance does, got {list(seeds)}; else use finetune"
+
+    model: TaskModel
+    data: _Data
+    config: FineTuneConfig
+    trained: TaskModel
+    rows: list[list[Row]]
+    pad: int
+    n_trainable: int
+    encoding: float
+
+    @classmethod
+    def of(
+        cls,
+        data: _Data,
+        encoder: nn.Module,
+        tokenizer: Tokenizer,
+        config: FineTuneConfig,
+        adapt: Callable[[TaskModel], object] | None,
+        features: FeatureStore | None,
+        device: torch.device,
+    ) -> _Attempt:
+        model = build_model(copy.deepcopy(encoder), data.kind, len(data.labels), config).to(device)
+        choose_trainable(model, "head" if adapt else config.tune)
+        if adapt:
+            adapt(model)
+        n_trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        started, trained, rows, pad = time.perf_counter(), model, data.rows, tokenizer.pad_id
+        if config.tune == "head" and not adapt:
+            store = features or feature_store(model, tokenizer, config)
+            table, rows = store.looked_up(*data.rows)
+            trained, pad = model.on(table.to(device)), 0
+        encoding = time.perf_counter() - started
+        return cls(model, data, config, trained, rows, pad, n_trainable, encoding)
+
+    def learn(self, **options: Any) -> TrainResult:
+        """Train by the configuration. options: of ``train``."""
+        data, config = self.data, self.config
+        stream = data.stream(self.rows[0], config, self.pad)
+        return train(
+            self.trained,
+            objective_for(data.kind, data.rows[0], len(data.labels), config.class_weights),
+            stream,
+            config.training(stream.steps_per_epoch),
+            validation=sorted_batches(self.rows[1], pad_id=self.pad)[0] or None,
+            **options,
         )
-    features = options.pop("features", None)
-    runs = []
-    for seed in seeds:
-        own = replace(config, seed=seed)
-        if config.tune == "head" and not options.get("adapt") and features is None:
-            model = build_model(encoder, kind_of(task.train), len(labels_of(task)), own)
-            features = feature_store(model, tokenizer, own)
-        run = finetune(task, encoder, tokenizer, own, features=features, **options)
-        runs.append(run if keep_models else replace(run, model=None))
-    return SeedRuns(tuple(runs))
+
+    def judged(self, examples: Sequence[AnyExample], run: TrainResult) -> FineTuned:
+        """What the model says of the ``examples``, whose rows came last, and how good it is."""
+        model, data, config = self.model, self.data, self.config
+        logits = row_logits(self.trained, self.rows[2], pad_id=self.pad, precision=config.precision)
+        guessed = guesses(data.kind, logits, data.rows[2])
+        # of the bootstrap: the same for every run
+        generator = torch.Generator().manual_seed(0)
+        return FineTuned(
+            model=model.eval(),
+            kind=data.kind,
+            labels=data.labels,
+            config=config,
+            scores=judge(data.kind, examples, guessed, data.labels, generator=generator),
+            guesses=guessed,
+            n_trainable=self.n_trainable,
+            n_parameters=sum(p.numel() for p in model.parameters()),
+            seconds=self.encoding + run.seconds,
+            run=run,
+        )
+
+
+def feature_store(model: TaskModel, tokenizer: Tokenizer, config: FineTuneConfig) -> FeatureStore:
+    """A store for ``finetune(..., features=...)`` on this model's encoder, with the configuration's
+    pooling and precision.
+    """
+    device = next(model.encoder.parameters()).device
+    precision = hardware.precision(device) if config.precision == "auto" else config.precision
+    return FeatureStore(model, pad_id=tokenizer.pad_id, precision=precision)

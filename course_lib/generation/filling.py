@@ -1,8 +1,9 @@
-"""The likeliest words for each gap in a text: what masked-language-model pre-training asks a model to do.
+"""The likeliest words for each gap in a text: what a masked language model is trained for.
 
     p(x_i | the text with [MASK] at i) = softmax over the vocabulary of the model's logits at i
 
-Several gaps are filled one by one, as if the others stayed empty. Cost: one forward pass; logits at the gaps only.
+Several gaps are filled one by one, as if the others stayed empty. Cost: one forward pass; logits at
+the gaps only.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def fill_mask(
 ) -> list[list[Prediction]]:
     """The ``k`` likeliest tokens for each ``[MASK]`` in ``text``, in order.
 
-    Raises ValueError if there is no ``[MASK]``, if the text is longer than the model can see, or for k < 1.
+    Raises ValueError if there is no ``[MASK]``, if the text is longer than the model can see, or
+    for k < 1.
     """
     if not 1 <= k <= tokenizer.vocab_size:
         raise ValueError(f"k must lie in 1 .. {tokenizer.vocab_size}, got {k}")
@@ -37,7 +39,8 @@ def fill_mask(
     positions = (ids.flatten() == tokenizer.mask_id).nonzero().flatten()
     if not len(positions):
         raise ValueError(
-            f"the text has no {mask} to fill: {text!r}; write for example 'The capital of France is {mask}.'"
+            f"the text has no {mask} to fill: {text!r}; write for example 'The capital of France "
+            f"is {mask}.'"
         )
     training = model.training
     probabilities = model.eval()(ids, positions=positions).float().softmax(-1)  # (n, v)

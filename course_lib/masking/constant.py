@@ -1,17 +1,19 @@
-"""Masking with a constant count: every batch has exactly k predicted tokens, so that no shape ever changes.
+"""Masking with a constant count: every batch has exactly k predicted tokens, so no shape changes.
 
-``mask_tokens`` takes each token by its own draw, and the number of targets differs from batch to batch: 292, 307, 311. On
-a CPU nobody minds. On a GPU each new shape may be a new kernel to compile and new memory to find. Here the k tokens with
-the lowest of independent draws are taken, from the whole batch at once:
+``mask_tokens`` takes each token by its own draw, and the number of targets differs from batch to
+batch: 292, 307, 311. On a CPU nobody minds. On a GPU each new shape may be a new kernel to compile
+and new memory to find. Here the k tokens with the lowest of independent draws are taken, from the
+whole batch at once:
 
     P(token i is predicted) = k / m,    m: ordinary tokens of the batch
 
-which is sampling without replacement: the same rate for each token, a fixed sum, and a correlation of -1 / (m - 1)
-between two of them. A row may by chance give none; there are others in the batch. Words and spans have no constant
-count, so the unit is the token.
+which is sampling without replacement: the same rate for each token, a fixed sum, and a correlation
+of -1 / (m - 1) between two of them. A row may by chance give none; there are others in the batch.
+Words and spans have no constant count, so the unit is the token.
 
-Cost: that of ``mask_tokens`` and one partial sort of the batch's draws. Source: the count is constant in BERT's own data
-files too, a row at a time (Devlin et al. 2019, ``max_predictions_per_seq`` of its code).
+Cost: that of ``mask_tokens`` and one partial sort of the batch's draws. Source: the count is
+constant in BERT's own data files too, a row at a time (Devlin et al. 2019,
+``max_predictions_per_seq`` of its code).
 
 >>> special = torch.tensor([True] * 5 + [False] * 95)
 >>> rows = torch.tensor([[2, 50, 51, 52, 53, 3], [2, 60, 61, 3, 0, 0]])
@@ -45,8 +47,9 @@ def mask_constant(
 ) -> Masked:
     """Corrupt exactly ``count`` ordinary tokens of the batch; ``input_ids`` itself is not changed.
 
-    policy: its shares of [MASK], random and kept tokens count; its ``rate`` does not. Other arguments and errors as in
-        ``mask_tokens``; ValueError too for a unit other than "token", or if the batch has fewer ordinary tokens.
+    policy: its shares of [MASK], random and kept tokens count; its ``rate`` does not. Other
+        arguments and errors as in ``mask_tokens``; ValueError too for a unit other than "token", or
+        if the batch has fewer ordinary tokens.
     """
     if policy.unit != "token":
         raise ValueError(
@@ -58,7 +61,8 @@ def mask_constant(
     if not 1 <= count <= most:
         raise ValueError(f"count must be from 1 to the batch's {most} ordinary tokens, got {count}")
     draw = torch.rand(input_ids.numel(), generator=generator, device=generator.device)
-    where = draw.masked_fill_(~ordinary, 2.0).topk(count, largest=False, sorted=False).indices.sort().values
+    lowest = draw.masked_fill_(~ordinary, 2.0).topk(count, largest=False, sorted=False)
+    where = lowest.indices.sort().values
     answers = input_ids.reshape(-1)[where]
     special_ids = special_mask.nonzero().flatten()
     corrupted, labels = input_ids.clone(), torch.full_like(input_ids, IGNORE)

@@ -1,7 +1,7 @@
 """How often a span starts and how long it is, such that each word is covered at the policy's rate.
 
-A word is left alone if none of the spans that could reach it started. With q the probability that a span starts at a word
-and L its length,
+A word is left alone if none of the spans that could reach it started. With q the probability that a
+span starts at a word and L its length,
 
     prod_k (1 - q P(L > k)) = 1 - r,     k = 0 .. max_span - 1,     r the policy's rate
 
@@ -32,9 +32,10 @@ def span_bounds(policy: MaskPolicy, device: torch.device) -> Float[Tensor, " k"]
 def span_law(policy: MaskPolicy) -> tuple[float, tuple[float, ...]]:
     """The law of the spans: (q, (P(L > 0), P(L > 1), .. P(L > max_span - 1))).
 
-    q is the probability that a span starts at a word, such that a word is covered with probability ``policy.rate``.
-    L is geometric, ``P(L = k) ~ (1 - p)^(k - 1)``, cut off at ``max_span`` and scaled to one (Joshi et al. 2020,
-    section 3.1), with p such that its mean is ``policy.mean_span``.
+    q is the probability that a span starts at a word, such that a word is covered with probability
+    ``policy.rate``. L is geometric, ``P(L = k) ~ (1 - p)^(k - 1)``, cut off at ``max_span`` and
+    scaled to one (Joshi et al. 2020, section 3.1), with p such that its mean is
+    ``policy.mean_span``.
 
     >>> q, survival = span_law(MaskPolicy(unit="span"))
     >>> round(sum(survival), 6), round(q, 4)  # the mean length; one span in 24 words

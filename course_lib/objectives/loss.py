@@ -1,9 +1,10 @@
-"""What an objective is, and what it returns: a sum in nats with the number of predictions that it sums over.
+"""What an objective is and returns: a sum in nats, and how many predictions it sums over.
 
     mean over all tokens = (sum of the batches' totals) / (sum of their counts)
 
-That is not the mean of the batches' means when batches hold unequal numbers of targets. Everywhere ``labels[i]`` is the
-right answer *for the prediction made at position i*, and -100 where none is made; the model is asked at these positions only.
+That is not the mean of the batches' means when batches hold unequal numbers of targets. Everywhere
+``labels[i]`` is the right answer *for the prediction made at position i*, and -100 where none is
+made; the model is asked at these positions only.
 
 >>> import torch
 >>> Loss(torch.tensor(6.0), count=3).mean.item()
@@ -22,7 +23,7 @@ from course_lib.batch import Batch
 
 
 class Objective(Protocol):
-    """Anything that turns a model and a batch into a ``Loss``; ``train`` and ``evaluate`` take any of them."""
+    """Anything that turns a model and a batch into a ``Loss``, for ``train`` and ``evaluate``."""
 
     def __call__(self, model: nn.Module, batch: Batch) -> Loss: ...
 
@@ -35,13 +36,10 @@ def targets_of(batch: Batch, remedy: str) -> Int[Tensor, " n"]:
 
 def target_logits(model: nn.Module, batch: Batch, **options: bool) -> Float[Tensor, "n ..."]:
     """The model's answers at the batch's targets alone."""
-    if batch.token_type_ids is not None:
-        options["token_type_ids"] = batch.token_type_ids
     return model(
         batch.input_ids,
-        segment_ids=batch.segment_ids,
-        position_ids=batch.position_ids,
         positions=batch.target_positions,
+        **batch.inputs(),
         **options,
     )
 
@@ -55,7 +53,8 @@ class Loss:
 
     total: summed negative log-likelihood in nats, a scalar that can be differentiated.
     count: predicted tokens.
-    correct: how many of them had the right token on top, a scalar tensor, or ``None`` if not counted.
+    correct: how many of them had the right token on top, a scalar tensor, or ``None`` if not
+        counted.
     """
 
     total: Float[Tensor, ""]
@@ -67,6 +66,7 @@ class Loss:
         """Nats per predicted token. Raises ValueError when nothing was predicted."""
         if self.count == 0:
             raise ValueError(
-                "the batch has no predicted token (every label is -100); mask at least one token a row"
+                "the batch has no predicted token (every label is -100); mask at least one token a "
+                "row"
             )
         return self.total / self.count

@@ -1,18 +1,19 @@
 """How the weights move: groups with and without decay, and three optimisers.
 
     AdamW   m = b1 m + (1 - b1) g;  s = b2 s + (1 - b2) g^2;  step = m^ / (sqrt(s^) + eps)
-    Muon    m = mu m + (1 - mu) g;                            step = 0.2 sqrt(max(rows, columns)) orthogonal(m)
-    SGD     m = mu m + g;                                     step = g + mu m
+    Muon    m = mu m + (1 - mu) g;  step = 0.2 sqrt(max(rows, columns)) orthogonal(m)
+    SGD     m = mu m + g;           step = g + mu m
 
     theta <- theta - lr (step + weight_decay theta)           (SGD: the decay is added to g)
 
 Written out one by one in ``by_hand``; here are those that ``train`` uses.
 
-Weight decay shrinks matrices only. A bias or a norm's scale has few numbers, no scale freedom to tame, and a natural
-value that is not 0.
+Weight decay shrinks matrices only. A bias or a norm's scale has few numbers, no scale freedom to
+tame, and a natural value that is not 0.
 
 Sources: Loshchilov & Hutter 2019 (arXiv:1711.05101, decoupled decay), Jordan et al. 2024
-(https://kellerjordan.github.io/posts/muon/), Liu et al. 2025 (arXiv:2502.16982, Muon's learning rate).
+(https://kellerjordan.github.io/posts/muon/), Liu et al. 2025 (arXiv:2502.16982, Muon's learning
+rate).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from .by_hand import newton_schulz
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
-    """Trainable parameters in two groups: matrices and embeddings with ``weight_decay``, vectors without.
+    """Trainable parameters in two groups: matrices (embeddings too) with decay, vectors without.
 
     Raises ValueError if nothing is trainable.
     """
@@ -39,7 +40,10 @@ def _groups(trainable: list[nn.Parameter], weight_decay: float) -> list[dict]:
         raise ValueError("the model has no trainable parameter: every requires_grad is False")
     matrices = [p for p in trainable if p.ndim >= 2]
     vectors = [p for p in trainable if p.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    groups = [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
     return [group for group in groups if group["params"]]
 
 
@@ -51,8 +55,13 @@ def adamw(
     betas: tuple[float, float] = (0.9, 0.98),
     eps: float = 1e-8,
 ) -> torch.optim.AdamW:
-    """PyTorch's AdamW with the groups above; the fused kernel updates all weights in one pass over memory."""
-    return torch.optim.AdamW(parameter_groups(model, weight_decay), lr=lr, betas=betas, eps=eps, fused=True)
+    """PyTorch's AdamW with the groups above.
+
+    The fused kernel updates all weights in one pass over memory.
+    """
+    return torch.optim.AdamW(
+        parameter_groups(model, weight_decay), lr=lr, betas=betas, eps=eps, fused=True
+    )
 
 
 def sgd(
@@ -63,18 +72,26 @@ def sgd(
     betas: tuple[float, float] = (0.9, 0.98),
     eps: float = 1e-8,
 ) -> torch.optim.SGD:
-    """PyTorch's SGD with Nesterov momentum ``betas[0]`` (0: none) and the groups above; ``eps`` has no part in it."""
+    """PyTorch's SGD with the groups above and Nesterov momentum ``betas[0]`` (0: none).
+
+    ``eps`` has no part in it.
+    """
     return torch.optim.SGD(
         parameter_groups(model, weight_decay), lr=lr, momentum=betas[0], nesterov=betas[0] > 0
     )
 
 
 def hidden_matrices(model: nn.Module) -> list[nn.Parameter]:
-    """Trainable weights of the linear layers between hidden vectors: all but those below a child named ``head``."""
+    """Trainable weights of the linear layers between hidden vectors.
+
+    All but those below a child named ``head``.
+    """
     return [
         layer.weight
         for name, layer in model.named_modules()
-        if isinstance(layer, nn.Linear) and layer.weight.requires_grad and "head" not in name.split(".")
+        if isinstance(layer, nn.Linear)
+        and layer.weight.requires_grad
+        and "head" not in name.split(".")
     ]
 
 
@@ -87,7 +104,7 @@ def muon(
     eps: float = 1e-8,
     momentum: float = 0.95,
 ) -> Muon:
-    """Muon for the hidden matrices, AdamW (with ``betas`` and ``eps``) for embeddings, heads and vectors.
+    """Muon for the hidden matrices, AdamW (``betas``, ``eps``) for embeddings, heads and vectors.
 
     One learning rate serves both: Muon's step is scaled to the root mean square of AdamW's.
     Raises ValueError if nothing is trainable.
@@ -95,18 +112,18 @@ def muon(
     hidden = hidden_matrices(model)
     inside = {id(p) for p in hidden}
     rest = [p for p in model.parameters() if p.requires_grad and id(p) not in inside]
-    groups = [{"params": hidden, "weight_decay": weight_decay, "orthogonal": True}] if hidden else []
+    groups = [dict(params=hidden, weight_decay=weight_decay, orthogonal=True)] if hidden else []
     if rest or not hidden:
         groups += _groups(rest, weight_decay)
     return Muon(groups, lr=lr, betas=betas, eps=eps, momentum=momentum)
 
 
 class Muon(torch.optim.Optimizer):
-    """Groups with ``orthogonal=True`` take Muon's step, the others AdamW's: one object to step, save and resume.
+    """Groups with ``orthogonal=True`` take Muon's step, the others AdamW's, in one object.
 
-    Muon is ``torch.optim.Muon(adjust_lr_fn="match_rms_adamw")`` (torch from 2.9): an orthogonal n x m matrix has
-    root mean square 1 / sqrt(max(n, m)), so 0.2 sqrt(max(n, m)) brings it to 0.2, about AdamW's. The iteration runs
-    in bfloat16 on a GPU and in the weights' own type on a CPU.
+    Muon is ``torch.optim.Muon(adjust_lr_fn="match_rms_adamw")`` (torch from 2.9): an orthogonal
+    n x m matrix has root mean square 1 / sqrt(max(n, m)), so 0.2 sqrt(max(n, m)) brings it to 0.2,
+    about AdamW's. The iteration runs in bfloat16 on a GPU and in the weights' own type on a CPU.
 
     Raises ValueError if an orthogonal group holds something that is not a matrix.
     """
@@ -121,16 +138,23 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         weight_decay: float = 0.0,
     ) -> None:
-        options = dict(betas=betas, eps=eps, momentum=momentum, weight_decay=weight_decay, orthogonal=False)
+        options = dict(
+            betas=betas, eps=eps, momentum=momentum, weight_decay=weight_decay, orthogonal=False
+        )
         super().__init__(groups, {"lr": lr, **options})
         for group in self.param_groups:
             for p in group["params"]:
                 if group["orthogonal"] and p.ndim != 2:
-                    raise ValueError(f"only matrices can be made orthogonal, got shape {tuple(p.shape)}")
+                    raise ValueError(
+                        f"only matrices can be made orthogonal, got shape {tuple(p.shape)}"
+                    )
 
     @torch.no_grad()
     def step(self, closure: Callable[[], torch.Tensor] | None = None) -> torch.Tensor | None:
-        """Move all weights that have a gradient; ``closure``, if given, is called first and its loss returned."""
+        """Move all weights that have a gradient.
+
+        ``closure``, if given, is called first and its loss returned.
+        """
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -164,4 +188,8 @@ class Muon(torch.optim.Optimizer):
         p.addcdiv_(state["exp_avg"], root, value=-group["lr"] / (1 - b1 ** state["step"]))
 
 
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adamw": adamw, "muon": muon, "sgd": sgd}
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": adamw,
+    "muon": muon,
+    "sgd": sgd,
+}

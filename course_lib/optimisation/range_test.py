@@ -2,11 +2,13 @@
 
     lr_k = low (high / low)^(k / (steps - 1)),   k = 0 .. steps - 1
 
-Read the curve from left to right: flat (the rate is too small to do anything), falling, flat again, then up. A
-good peak rate lies where the curve still falls steeply, some 3 to 10 times below the rate at which it turns up.
-The test knows nothing of warm-up or of long training, so what it gives is an order of magnitude.
+Read the curve from left to right: flat (the rate is too small to do anything), falling, flat again,
+then up. A good peak rate lies where the curve still falls steeply, some 3 to 10 times below the
+rate at which it turns up. The test knows nothing of warm-up or of long training, so what it gives
+is an order of magnitude.
 
-Cost: ``steps`` training steps and one copy of the model. Source: Smith 2017 (arXiv:1506.01186), section 3.3.
+Cost: ``steps`` training steps and one copy of the model. Source: Smith 2017 (arXiv:1506.01186),
+section 3.3.
 
 >>> rates = range_of_rates(1e-4, 1.0, 5)
 >>> [round(r, 4) for r in rates]
@@ -61,23 +63,21 @@ def lr_range_test(
     clip: float = 1.0,
     stop_factor: float = 2.0,
 ) -> list[tuple[float, float]]:
-    """(learning rate, loss before that step in nats per target) for each step; ``model`` itself is not touched.
+    """(learning rate, loss before that step, nats per target) a step; ``model`` is not touched.
 
-    The work is done on a copy, and torch's random generators are put back, so a training run that follows is the
-    same with and without the test.
+    The work is done on a copy, and torch's random generators are put back, so a training run that
+    follows is the same with and without the test.
 
-    optimizer: a name in ``optimisation.OPTIMIZERS``.  clip: largest norm of the gradient (0: no clipping).
-    stop_factor: end when the loss is above this many times the smallest so far, or is not finite; the last entry
-        is the loss that ended it (``inf`` if it was not finite).
+    optimizer: a name in ``optimisation.OPTIMIZERS``.
+    clip: largest norm of the gradient (0: no clipping).
+    stop_factor: end when the loss is above this many times the smallest so far, or is not finite;
+        the last entry is the loss that ended it (``inf`` if it was not finite).
 
     Raises ValueError for rates out of order, an unknown optimiser, or a batch without targets.
     """
     rates = range_of_rates(low, high, steps)
-    if optimizer not in OPTIMIZERS:
-        raise ValueError(f"optimizer must be one of {sorted(OPTIMIZERS)}, got {optimizer!r}")
-    probe = copy.deepcopy(model).train()
+    probe, moves = _copy(model, optimizer, low, weight_decay)
     device = next(probe.parameters()).device
-    moves = OPTIMIZERS[optimizer](probe, lr=low, weight_decay=weight_decay, betas=(0.9, 0.98), eps=1e-8)
     found: list[tuple[float, float]] = []
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), torch.enable_grad():
@@ -89,6 +89,17 @@ def lr_range_test(
                 break
             _step(probe, moves, loss, lr, clip)
     return found
+
+
+def _copy(
+    model: nn.Module, optimizer: str, lr: float, weight_decay: float
+) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """A copy of the model, and an optimiser that moves it."""
+    if optimizer not in OPTIMIZERS:
+        raise ValueError(f"optimizer must be one of {sorted(OPTIMIZERS)}, got {optimizer!r}")
+    probe = copy.deepcopy(model).train()
+    options = dict(lr=lr, weight_decay=weight_decay, betas=(0.9, 0.98), eps=1e-8)
+    return probe, OPTIMIZERS[optimizer](probe, **options)
 
 
 def _step(

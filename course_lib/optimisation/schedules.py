@@ -1,11 +1,12 @@
-"""How the learning rate moves over a run: functions of the share of the budget that is spent, times the peak rate.
+"""How the learning rate moves over a run: functions of the share of the budget that is spent.
 
     lr(progress) = peak * schedule(progress, warmup=...),      progress and schedule in [0, 1]
 
 The budget may be steps or seconds: as a share, the same function serves both.
 
-Sources: Goyal et al. 2017 (arXiv:1706.02677, warm-up), Loshchilov & Hutter 2017 (arXiv:1608.03983, cosine), Hu et al. 2024
-(arXiv:2404.06395, warm-up-stable-decay), Vaswani et al. 2017 (arXiv:1706.03762, inverse root).
+Sources: Goyal et al. 2017 (arXiv:1706.02677, warm-up), Loshchilov & Hutter 2017 (arXiv:1608.03983,
+cosine), Hu et al. 2024 (arXiv:2404.06395, warm-up-stable-decay), Vaswani et al. 2017
+(arXiv:1706.03762, inverse root).
 
 >>> [round(linear(p, warmup=0.1), 3) for p in (0.0, 0.05, 0.1, 0.55, 1.0)]
 [0.0, 0.5, 1.0, 0.5, 0.0]
@@ -46,7 +47,7 @@ def wsd(progress: float, *, warmup: float = 0.0, decay: float = 0.2) -> float:
 
 
 def inverse_root(progress: float, *, warmup: float = 0.0, hold: float = 0.01) -> float:
-    """Rise linearly to 1 at ``warmup``, then fall as 1 / sqrt(progress): the peak does not depend on the budget's end.
+    """Rise linearly to 1 at ``warmup``, then fall as 1 / sqrt(progress), whatever the budget's end.
 
     Without a warm-up it stays at 1 during the first ``hold`` share of the budget (as T5 does).
     """

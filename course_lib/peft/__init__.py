@@ -21,7 +21,7 @@ Each file holds one paper and one formula. ``attaching`` puts any of them on any
 """
 
 from .adalora import AdaLoRAConfig
-from .attaching import attach, load
+from .attaching import CONFIGS, attach, load
 from .bitfit import BitFitConfig
 from .bottleneck import BottleneckConfig
 from .handle import Handle
@@ -33,13 +33,21 @@ from .registry import active, handles
 from .storage import AdapterError
 from .summary import Summary
 
-CONFIGS: dict[str, type[Config]] = {
-    config.kind: config
-    for config in (AdaLoRAConfig, BitFitConfig, BottleneckConfig, LoRAConfig, PrefixConfig, PromptConfig)
-}
-"""The methods' configurations by name."""
-
 __all__ = [
-    "CONFIGS", "AdaLoRAConfig", "AdapterError", "BitFitConfig", "BottleneckConfig", "Config", "Handle", "LoRAConfig",
-    "Plan", "PrefixConfig", "PromptConfig", "Summary", "active", "attach", "handles", "load",
-]  # fmt: skip
+    "CONFIGS",
+    "AdaLoRAConfig",
+    "AdapterError",
+    "BitFitConfig",
+    "BottleneckConfig",
+    "Config",
+    "Handle",
+    "LoRAConfig",
+    "Plan",
+    "PrefixConfig",
+    "PromptConfig",
+    "Summary",
+    "active",
+    "attach",
+    "handles",
+    "load",
+]

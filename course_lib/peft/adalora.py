@@ -1,27 +1,33 @@
-"""AdaLoRA: the update in the form of a singular value decomposition, and a budget of ranks that goes where it matters.
+"""AdaLoRA: the update as a singular value decomposition, and ranks that go where they matter.
 
-    y = W x + b + s P diag(l) Q x       P (out, r),  l (r,),  Q (r, in),  s = alpha / r;  l starts at 0
+    y = W x + b + s P diag(l) Q x    P (out, r),  l (r,),  Q (r, in),  s = alpha / r;  l starts at 0
 
-One triplet (column of P, l_i, row of Q) is one rank. While training, three things happen at each step of the optimiser:
+One triplet (column of P, l_i, row of Q) is one rank. While training, three things happen at each
+step of the optimiser:
 
-1. *Orthogonality.* The gradient of gamma * mean over all P, Q of ||P^T P - I||_F, ||Q Q^T - I||_F is added, so that the triplets
-   of one matrix say different things and l_i measures how much one says.
-2. *Sensitivity.* For each number w of them I = |w dL/dw|, smoothed, and how unsteady it is, smoothed:
+1. *Orthogonality.* The gradient of gamma * mean over all P, Q of ||P^T P - I||_F, ||Q Q^T - I||_F
+   is added, so that the triplets of one matrix say different things and l_i measures how much one
+   says.
+2. *Sensitivity.* For each number w of them I = |w dL/dw|, smoothed, and how unsteady it is,
+   smoothed:
 
        I~ <- b1 I~ + (1 - b1) I,    U~ <- b2 U~ + (1 - b2) |I - I~|,    S(w) = I~ U~
        score of triplet i = S(l_i) + mean_j S(P_ji) + mean_j S(Q_ij)
 
-3. *Budget.* Over all matrices together only the best b(t) triplets keep their l_i; the others are set to 0. b(t) falls from
-   r n to target n (n matrices) along a cube, between ``begin`` and ``end`` steps before the last:
+3. *Budget.* Over all matrices together only the best b(t) triplets keep their l_i; the others are
+   set to 0. b(t) falls from r n to target n (n matrices) along a cube, between ``begin`` and
+   ``end`` steps before the last:
 
        b(t) = target n + (r - target) n (1 - (t - begin) / (total - end - begin))^3
 
    A triplet that is cut still has a gradient, and may come back as long as the budget falls.
 
 The steps are noticed by hooks that every optimiser of PyTorch calls, so any training loop will do.
-The paper has the squared Frobenius norm in 1; its code, ``peft`` and this file have the norm itself.
+The paper has the squared Frobenius norm in 1; its code, ``peft`` and this file have the norm
+itself.
 
-Cost: LoRA's of the starting rank, 2 r^2 (in + out) operations for the penalty, and two numbers kept for each parameter.
+Cost: LoRA's of the starting rank, 2 r^2 (in + out) operations for the penalty, and two numbers kept
+for each parameter.
 
 Source: Zhang et al. 2023 (arXiv:2303.10512, equations 3 to 12, algorithm 1).
 
@@ -40,6 +46,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.optim import optimizer as optim
+from torch.utils.hooks import RemovableHandle
 
 from .lora import low_rank
 from .method import Config, Plan, at_least, check_dropout, check_rank
@@ -49,8 +56,9 @@ from .targets import QUERY, VALUE, check_own_forward, find_modules
 
 @dataclass(frozen=True)
 class AdaLoRAConfig(Config):
-    """total_steps: of the optimiser, known beforehand.  rank: r, of each matrix at the start; target_rank: what is left on
-    average.  begin: steps before the first cut; end: steps after the last; every: steps between cuts.
+    """total_steps: of the optimiser, known beforehand.  rank: r, of each matrix at the start;
+    target_rank: what is left on average.  begin: steps before the first cut; end: steps after the
+    last; every: steps between cuts.
     alpha, dropout, targets: as for LoRA.  beta1, beta2: b1 and b2.  orthogonality: gamma.
 
     Raises ValueError naming the field that can't be.
@@ -72,20 +80,28 @@ class AdaLoRAConfig(Config):
 
     def __post_init__(self) -> None:
         at_least(
-            1, total_steps=self.total_steps, rank=self.rank, target_rank=self.target_rank, every=self.every
+            1,
+            total_steps=self.total_steps,
+            rank=self.rank,
+            target_rank=self.target_rank,
+            every=self.every,
         )
         at_least(0, begin=self.begin, end=self.end, orthogonality=self.orthogonality)
         check_dropout(self.dropout)
         if self.target_rank > self.rank:
             raise ValueError(
-                f"target_rank ({self.target_rank}) must not be above rank ({self.rank}): ranks are cut, not made"
+                f"target_rank ({self.target_rank}) must not be above rank ({self.rank}): ranks are "
+                "cut, not made"
             )
         if self.begin + self.end >= self.total_steps:
             raise ValueError(
-                f"begin ({self.begin}) and end ({self.end}) leave no step for cutting of total_steps ({self.total_steps})"
+                f"begin ({self.begin}) and end ({self.end}) leave no step for cutting of "
+                f"total_steps ({self.total_steps})"
             )
         if not (0 < self.beta1 < 1 and 0 < self.beta2 < 1):
-            raise ValueError(f"beta1 and beta2 must be in (0, 1), got {self.beta1} and {self.beta2}")
+            raise ValueError(
+                f"beta1 and beta2 must be in (0, 1), got {self.beta1} and {self.beta2}"
+            )
 
     @property
     def scale(self) -> float:
@@ -136,25 +152,32 @@ def budget(config: AdaLoRAConfig, n_matrices: int, step: int) -> int:
 
 
 def penalty(layers: dict[str, AdaLoRALayer]) -> Float[Tensor, ""]:
-    """Mean over all P and Q of ||P^T P - I||_F and ||Q Q^T - I||_F: 0 where the triplets are orthonormal."""
-    squares = [square for layer in layers.values() for square in (layer.P.T @ layer.P, layer.Q @ layer.Q.T)]
+    """Mean over all P and Q of ||P^T P - I||_F and ||Q Q^T - I||_F: 0 where the triplets are
+    orthonormal.
+    """
+    squares = [
+        square for layer in layers.values() for square in (layer.P.T @ layer.P, layer.Q @ layer.Q.T)
+    ]
     norms = [(s - torch.eye(len(s), dtype=s.dtype, device=s.device)).norm() for s in squares]
     return torch.stack(norms).mean()
 
 
 class Budget:
-    """Watches the optimiser's steps: penalty before, sensitivities and cuts after. step: steps done so far."""
+    """Watches the optimiser's steps: penalty before, sensitivities and cuts after. step: steps done
+    so far.
+    """
 
     def __init__(self, config: AdaLoRAConfig, layers: dict[str, AdaLoRALayer]) -> None:
         self.config, self.layers, self.step = config, layers, 0
         self.smooth: dict[str, Tensor] = {}
         self.unsteady: dict[str, Tensor] = {}
         self.kept: dict[str, Tensor] | None = None
-        _WATCHING.add(self)
+        _watch(self)
 
-    def __setstate__(self, state: dict) -> None:  # a deep copy watches its own parameters
+    def __setstate__(self, state: dict) -> None:
         self.__dict__.update(state)
-        _WATCHING.add(self)
+        # a deep copy watches its own parameters
+        _watch(self)
 
     def finish(self) -> None:
         """No cuts any more: what is 0 now stays 0 (after loading)."""
@@ -178,7 +201,9 @@ class Budget:
             return
         with torch.enable_grad():
             parameters = [p for layer in self.layers.values() for p in (layer.P, layer.Q)]
-            gradients = torch.autograd.grad(self.config.orthogonality * penalty(self.layers), parameters)
+            gradients = torch.autograd.grad(
+                self.config.orthogonality * penalty(self.layers), parameters
+            )
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient if parameter.grad is None else parameter.grad.add_(gradient)
 
@@ -205,7 +230,9 @@ class Budget:
                 key, sensitivity = f"{name}.{part}", (w * w.grad).abs()
                 smooth = b1 * self.smooth.get(key, torch.zeros_like(w)) + (1 - b1) * sensitivity
                 away = (sensitivity - smooth).abs()
-                self.unsteady[key] = b2 * self.unsteady.get(key, torch.zeros_like(w)) + (1 - b2) * away
+                self.unsteady[key] = (
+                    b2 * self.unsteady.get(key, torch.zeros_like(w)) + (1 - b2) * away
+                )
                 self.smooth[key] = smooth
 
     def scores(self) -> dict[str, Float[Tensor, " r"]]:
@@ -215,7 +242,8 @@ class Budget:
             return self.smooth[f"{name}.{part}"] * self.unsteady[f"{name}.{part}"]
 
         return {
-            name: of(name, "values") + of(name, "P").mean(0) + of(name, "Q").mean(1) for name in self.layers
+            name: of(name, "values") + of(name, "P").mean(0) + of(name, "Q").mean(1)
+            for name in self.layers
         }
 
     def _cut(self, left: int) -> None:
@@ -230,6 +258,15 @@ class Budget:
 
 
 _WATCHING: weakref.WeakSet[Budget] = weakref.WeakSet()
+_HOOKS: list[RemovableHandle] = []
+
+
+def _watch(watcher: Budget) -> None:
+    """Let a budget see every step of every optimiser; PyTorch is asked for it by the first one."""
+    _WATCHING.add(watcher)
+    if not _HOOKS:
+        _HOOKS.append(optim.register_optimizer_step_pre_hook(_before_step))
+        _HOOKS.append(optim.register_optimizer_step_post_hook(_after_step))
 
 
 def _before_step(optimizer: torch.optim.Optimizer, args: tuple, kwargs: dict) -> None:
@@ -242,7 +279,3 @@ def _after_step(optimizer: torch.optim.Optimizer, args: tuple, kwargs: dict) -> 
     for watching in list(_WATCHING):
         if watching.moves(optimizer):
             watching.after()
-
-
-optim.register_optimizer_step_pre_hook(_before_step)
-optim.register_optimizer_step_post_hook(_after_step)

@@ -2,14 +2,16 @@
 
     y = W x + (b + db)          for every bias of the base: linear layers and norms
 
-The adapter holds biases of its own, which start as copies and stand in the place of the base's. So the base keeps its own,
-and several adapters can take turns.
+The adapter holds biases of its own, which start as copies and stand in the place of the base's. So
+the base keeps its own, and several adapters can take turns.
 
-Cost: 0.1 % of BERT's parameters; no operation more than the base; the gradient still travels to the lowest bias.
+Cost: 0.1 % of BERT's parameters; no operation more than the base; the gradient still travels to the
+lowest bias.
 
 Source: Ben Zaken et al. 2022 (arXiv:2106.10199).
 
->>> plan = BitFitConfig().build(nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2)), None, torch.Generator())
+>>> model = nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2))
+>>> plan = BitFitConfig().build(model, None, torch.Generator())
 >>> [swap.path for swap in plan.swaps]
 ['0.bias', '1.bias']
 """
@@ -30,7 +32,8 @@ from .targets import named_modules
 
 @dataclass(frozen=True)
 class BitFitConfig(Config):
-    """only: a regular expression that the names of the biases must contain; empty takes all of them.
+    """only: a regular expression that the names of the biases must contain; empty takes all of
+    them.
 
     Raises ValueError, when attached, if there is no such bias.
     """
@@ -54,5 +57,7 @@ class BitFitConfig(Config):
                 if self.only
                 else "at all (EncoderConfig.modern has none)"
             )
-            raise ValueError(f"BitFit trains biases, but the model has none {which}: take LoRA, for instance")
+            raise ValueError(
+                f"BitFit trains biases, but the model has none {which}: take LoRA, for instance"
+            )
         return Plan(swaps=swaps)

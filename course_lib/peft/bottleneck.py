@@ -2,18 +2,20 @@
 
     adapter(h) = U f(D h + d) + u         D (m, d_model),  U (d_model, m),  m = d_model / reduction
 
-    Houlsby    h <- h + adapter(h)        on what attention and feed-forward give, before it is added to the stream
-    Pfeiffer   LN(s) <- LN(s + adapter(LN(s)))   once a block, at the norm after the feed-forward part (s: its input)
+    Houlsby    h <- h + adapter(h)               on what attention and feed-forward give, before it
+                                                 is added to the stream
+    Pfeiffer   LN(s) <- LN(s + adapter(LN(s)))   once a block, at the norm after the feed-forward
+                                                 part (s: its input)
 
-Both start close to doing nothing: U and D are drawn with standard deviation 0.01, cut at two of it. Where a block normalises
-before its layers, there is no norm after the feed-forward part; ``BottleneckConfig(targets=(OUTPUT,))`` then puts one
-adapter a block on the feed-forward output.
+Both start close to doing nothing: U and D are drawn with standard deviation 0.01, cut at two of it.
+Where a block normalises before its layers, there is no norm after the feed-forward part;
+``BottleneckConfig(targets=(OUTPUT,))`` then puts one adapter a block on the feed-forward output.
 
-Cost: 2 m d_model + m + d_model parameters a place. f is not linear, so nothing can be merged: each place costs two more
-products, one after the other, at every use.
+Cost: 2 m d_model + m + d_model parameters a place. f is not linear, so nothing can be merged: each
+place costs two more products, one after the other, at every use.
 
-Sources: Houlsby et al. 2019 (arXiv:1902.00751, section 2.1), Pfeiffer et al. 2021 (arXiv:2005.00247, and the places that
-their library ``adapters`` takes).
+Sources: Houlsby et al. 2019 (arXiv:1902.00751, section 2.1), Pfeiffer et al. 2021
+(arXiv:2005.00247, and the places that their library ``adapters`` takes).
 
 >>> BottleneckConfig.houlsby().targets == (ATTENTION_OUTPUT, OUTPUT)
 True
@@ -38,8 +40,10 @@ ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu, "swish": F.silu}
 
 @dataclass(frozen=True)
 class BottleneckConfig(Config):
-    """reduction: d_model / m, rounded down to at least m = 1.  activation: f.  targets: linear layers (Houlsby's formula)
-    or layer norms (Pfeiffer's).
+    """The two forms of a bottleneck.
+
+    reduction: d_model / m, rounded down to at least m = 1.  activation: f.
+    targets: linear layers (Houlsby's formula) or layer norms (Pfeiffer's).
 
     Raises ValueError naming the field that can't be.
     """
@@ -52,7 +56,9 @@ class BottleneckConfig(Config):
     def __post_init__(self) -> None:
         at_least(1, reduction=self.reduction)
         if self.activation not in ACTIVATIONS:
-            raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}, got {self.activation!r}")
+            raise ValueError(
+                f"activation must be one of {sorted(ACTIVATIONS)}, got {self.activation!r}"
+            )
 
     @classmethod
     def houlsby(cls, reduction: int = 16, activation: str = "swish") -> BottleneckConfig:
@@ -61,7 +67,9 @@ class BottleneckConfig(Config):
 
     @classmethod
     def pfeiffer(cls, reduction: int = 16, activation: str = "relu") -> BottleneckConfig:
-        """At the norm after the feed-forward part, one a block; for blocks that normalise after the addition."""
+        """At the norm after the feed-forward part, one a block; for blocks that normalise after the
+        addition.
+        """
         return cls(reduction, activation, (FEED_FORWARD_NORM,))
 
     def build(self, model: nn.Module, skip: str | None, generator: torch.Generator) -> Plan:
@@ -72,15 +80,18 @@ class BottleneckConfig(Config):
             if isinstance(module, nn.LayerNorm):
                 if getattr(model.get_submodule(name.rpartition(".")[0]), "pre", False):
                     raise ValueError(
-                        f"{name} normalises before its layer; Pfeiffer's adapter needs the norm after it. Take "
-                        "BottleneckConfig(targets=(OUTPUT,))"
+                        f"{name} normalises before its layer; Pfeiffer's adapter needs the norm "
+                        "after it. Take BottleneckConfig(targets=(OUTPUT,))"
                     )
-                layers[name] = NormBottleneck(module.normalized_shape[-1], module.weight, self, generator)
+                layers[name] = NormBottleneck(
+                    module.normalized_shape[-1], module.weight, self, generator
+                )
             elif isinstance(module, nn.Linear):
                 layers[name] = Bottleneck(module.out_features, module.weight, self, generator)
         if not layers:
             raise ValueError(
-                f"targets: {self.targets} match no linear layer and no layer norm, but {list(modules)[:3]} ..."
+                f"targets: {self.targets} match no linear layer and no layer norm, but "
+                f"{list(modules)[:3]} ..."
             )
         check_own_forward(model, list(layers))
         return Plan(layers)
@@ -93,7 +104,9 @@ class Bottleneck(Layer):
         "a bottleneck adapter has a non-linear function inside: no weight of the base does the same"
     )
 
-    def __init__(self, d: int, like: Tensor, config: BottleneckConfig, generator: torch.Generator) -> None:
+    def __init__(
+        self, d: int, like: Tensor, config: BottleneckConfig, generator: torch.Generator
+    ) -> None:
         super().__init__()
         m = max(1, d // config.reduction)
         self.activation = ACTIVATIONS[config.activation]

@@ -1,7 +1,8 @@
 """One adapter on one model: what is trained, switching, merging, leaving, and its file.
 
-Merging keeps the base's own weights and puts them back: (W + D) - D is not W in floating point. The fingerprint of the base
-goes into the file, so that a correction of these weights is not loaded onto others.
+Merging keeps the base's own weights and puts them back: (W + D) - D is not W in floating point. The
+fingerprint of the base goes into the file, so that a correction of these weights is not loaded onto
+others.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from . import site
+from .merging import merged_weights
 from .method import Config, Plan
 from .registry import REGISTRY, Registry, check_none_merged, deactivate, handles
 from .site import Swap
@@ -33,7 +35,7 @@ class Handle:
         name: str,
         plan: Plan,
         head: str | None,
-        new_head: nn.Module | None,
+        new_head: nn.Module | str | None,
     ) -> None:
         self.model, self.config, self.name, self.head = model, config, name, head
         self.layers, self.swaps, self.watcher = plan.layers, list(plan.swaps), plan.watcher
@@ -42,11 +44,12 @@ class Handle:
         if head:
             parent, _, child = head.rpartition(".")
             owner = model.get_submodule(parent)
-            own = copy.deepcopy(owner._modules[child]) if new_head is None else new_head
+            given = isinstance(new_head, nn.Module)
+            own = new_head if given else copy.deepcopy(owner._modules[child])
             like = next(model.parameters())
             self.swaps.append(Swap(owner, child, head, owner._modules[child], own.to(like.device)))
 
-    # -- what is trained ------------------------------------------------------------------------------------------
+    # -- what is trained --------------------------------------------------------------------------
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Everything that this adapter trains, its head included, by name in the model."""
@@ -65,14 +68,18 @@ class Handle:
         mine = {id(p) for h in handles(self.model).values() for p in h.parameters()}
         base = sum(p.numel() for p in self.model.parameters() if id(p) not in mine)
         swapped = [s.base for s in self.swaps]
-        put_aside = [p for b in swapped for p in (b.parameters() if isinstance(b, nn.Module) else [b])]
+        put_aside = [
+            p for b in swapped for p in (b.parameters() if isinstance(b, nn.Module) else [b])
+        ]
         base += sum(p.numel() for p in put_aside) if self.active else 0
-        head = sum(p.numel() for s in self.swaps if s.path == self.head for _, p in s.own_parameters())
+        head = sum(
+            p.numel() for s in self.swaps if s.path == self.head for _, p in s.own_parameters()
+        )
         all_of_it = sum(p.numel() for p in self.parameters())
         places = len(self.layers) + len(self.swaps) - bool(self.head)
         return Summary(self.name, self.config.kind, places, all_of_it - head, head, base)
 
-    # -- switching ------------------------------------------------------------------------------------------------
+    # -- switching --------------------------------------------------------------------------------
 
     @property
     def _registry(self) -> Registry:
@@ -85,22 +92,32 @@ class Handle:
     def active(self) -> bool:
         """Whether the model computes with this adapter now."""
         registry = self.model.__dict__.get(REGISTRY)
-        return bool(registry) and registry.handles.get(self.name) is self and registry.active == self.name
+        return (
+            bool(registry)
+            and registry.handles.get(self.name) is self
+            and registry.active == self.name
+        )
 
     def activate(self) -> None:
-        """Let the model compute with this adapter, and with no other. Raises ValueError while another one is merged."""
+        """Let the model compute with this adapter, and with no other.
+
+        Raises ValueError while another one is merged.
+        """
         registry = self._registry
         if registry.active == self.name:
             return
         check_none_merged(registry)
         deactivate(registry)
-        self._enter()
+        self.enter()
 
     def deactivate(self) -> None:
-        """Let the model compute as if it had no adapter. Raises ValueError while this one is merged."""
+        """Let the model compute as if it had no adapter.
+
+        Raises ValueError while this one is merged.
+        """
         if self.active:
             check_none_merged(self._registry)
-            self._leave()
+            self.leave()
 
     @contextlib.contextmanager
     def off(self) -> Iterator[None]:
@@ -118,7 +135,8 @@ class Handle:
             if was_merged:
                 self.merge()
 
-    def _enter(self) -> None:
+    def enter(self) -> None:
+        """Put the adapter into the forward pass, and let its parameters train."""
         for path in self.layers:
             site.enable(self.model.get_submodule(path), self.name)
         for swap in self.swaps:
@@ -127,16 +145,19 @@ class Handle:
             parameter.requires_grad_(True)
         self.model.__dict__[REGISTRY].active = self.name
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Take it out of the forward pass; its parameters stop training."""
         for path in self.layers:
             site.disable(self.model.get_submodule(path))
         for swap in self.swaps:
             swap.put(own=False)
-        for parameter in self.parameters():  # they stay below the model: no optimiser must find them
+        # they stay below the model: no optimiser must find them
+        for parameter in self.parameters():
             parameter.requires_grad_(False)
         self.model.__dict__[REGISTRY].active = None
 
-    def _insert(self) -> None:
+    def insert(self) -> None:
+        """Put the layers below their modules, all or none. Raises ValueError."""
         done = []
         try:
             for path, layer in self.layers.items():
@@ -147,24 +168,27 @@ class Handle:
                 site.remove(self.model.get_submodule(path), self.name)
             raise
 
-    # -- merging --------------------------------------------------------------------------------------------------
+    # -- merging ----------------------------------------------------------------------------------
 
     @torch.no_grad()
     def merge(self, *, keep: bool = True) -> None:
         """Put the adapter into the base's weights: the model then costs what the base costs.
 
-        keep: remember the base's weights (4 bytes for each number of the matrices that change), so that ``unmerge`` can give
-            them back. Without, the model is a plain one for good, the head is the adapter's, and this handle is spent.
+        keep: remember the base's weights (4 bytes for each number of the matrices that change), so
+            that ``unmerge`` can give them back. Without, the model is a plain one for good, the
+            head is the adapter's, and this handle is spent.
 
-        Raises ValueError for a method that can't be merged, a weight that other modules share, or a second merge.
+        Raises ValueError for a method that can't be merged, a weight that other modules share, or a
+        second merge.
         """
         self._registry  # noqa: B018  (raises if detached)
         if self.merged:
-            raise ValueError(f"the adapter {self.name!r} is merged already: merging twice would add it twice")
+            raise ValueError(
+                f"the adapter {self.name!r} is merged already: merging twice would add it twice"
+            )
         if not self.active:
             raise ValueError(f"the adapter {self.name!r} is not active: activate it first")
-        new = self._merged_weights()
-        for parameter, value in new:
+        for parameter, value in merged_weights(self.model, self.layers, self.config.kind):
             self._originals.append((parameter, parameter.data))
             parameter.data = value
         for path in self.layers:
@@ -172,27 +196,6 @@ class Handle:
         self.merged = True
         if not keep:
             self._forget()
-
-    def _merged_weights(self) -> list[tuple[nn.Parameter, Tensor]]:
-        if reasons := {layer.not_merged_because for layer in self.layers.values()} - {""}:
-            raise ValueError(
-                f"a {self.config.kind} adapter can't be merged: {reasons.pop()}. Keep it attached"
-            )
-        owners: dict[int, int] = {}
-        for module in self.model.modules():
-            for parameter in module._parameters.values():
-                owners[id(parameter)] = owners.get(id(parameter), 0) + 1
-        new = []
-        for path, layer in self.layers.items():
-            module = self.model.get_submodule(path)
-            for name, value in layer.merged(module).items():
-                parameter = module._parameters[name]
-                if owners[id(parameter)] > 1:
-                    raise ValueError(
-                        f"{path}.{name} is shared with another module, which merging would change too"
-                    )
-                new.append((parameter, value))
-        return new
 
     def unmerge(self) -> None:
         """Give the base its weights back, bit for bit, and go on with the adapter beside them."""
@@ -210,21 +213,26 @@ class Handle:
         if len(registry.handles) > 1:
             self.unmerge()
             others = [name for name in registry.handles if name != self.name]
-            raise ValueError(f"merge(keep=False) would change the base under {others}: detach them first")
+            raise ValueError(
+                f"merge(keep=False) would change the base under {others}: detach them first"
+            )
         self._originals, self.merged = [], False
         for path in self.layers:
             site.remove(self.model.get_submodule(path), self.name)
         self._end(registry)
 
-    # -- leaving --------------------------------------------------------------------------------------------------
+    # -- leaving ----------------------------------------------------------------------------------
 
     def detach(self) -> None:
-        """Take the adapter and its head off the model. With the last one, the model is as it was, bit for bit."""
+        """Take the adapter and its head off the model.
+
+        With the last one, the model is as it was, bit for bit.
+        """
         registry = self._registry
         if self.merged:
             self.unmerge()
         if self.active:
-            self._leave()
+            self.leave()
         for path in self.layers:
             site.remove(self.model.get_submodule(path), self.name)
         self._end(registry)
@@ -236,7 +244,7 @@ class Handle:
                 parameter.requires_grad_(flag)
             del self.model.__dict__[REGISTRY]
 
-    # -- files ----------------------------------------------------------------------------------------------------
+    # -- files ------------------------------------------------------------------------------------
 
     def fingerprint(self) -> Fingerprint:
         """Of the base's weights, without its head."""
@@ -251,27 +259,40 @@ class Handle:
             return Fingerprint.of(named)
 
     def save(self, path: str | os.PathLike) -> Path:
-        """Write the adapter's weights, its head's included, into one safetensors file. Raises AdapterError."""
+        """Write the adapter's weights, its head's included, into one safetensors file.
+
+        Raises AdapterError.
+        """
         path = Path(path)
-        write(path, list(self.named_parameters()), self.config.kind, self.config.values(), self.fingerprint())
+        write(
+            path,
+            list(self.named_parameters()),
+            self.config.kind,
+            self.config.values(),
+            self.fingerprint(),
+        )
         return path
 
     def load(self, path: str | os.PathLike) -> None:
         """Replace this adapter's weights by those of ``path``.
 
-        Raises AdapterError if the file is damaged, of another method or another size, or made for another base.
+        Raises AdapterError if the file is damaged, of another method or another size, or made for
+        another base.
         """
         stored = read(Path(path))
         if stored.method != self.config.kind:
             raise AdapterError(
-                f"{path} holds a {stored.method!r} adapter, this one is {self.config.kind!r}: use load(model, path)"
+                f"{path} holds a {stored.method!r} adapter, this one is {self.config.kind!r}: use "
+                "load(model, path)"
             )
-        self._take(stored)
+        self.take(stored)
 
-    def _take(self, stored: Stored) -> None:
+    def take(self, stored: Stored) -> None:
+        """Replace the weights by stored ones. Raises AdapterError if they do not fit here."""
         if self.merged:
             raise AdapterError(
-                f"the adapter {self.name!r} is merged: unmerge it before loading other weights into it"
+                f"the adapter {self.name!r} is merged: unmerge it before loading other weights "
+                "into it"
             )
         stored.base.check(self.fingerprint(), stored.path)
         stored.fill(list(self.named_parameters()))

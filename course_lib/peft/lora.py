@@ -2,23 +2,25 @@
 
     y = W x + b + s B A x          W (out, in) frozen,  A (r, in),  B (out, r),  s = alpha / r
 
-         in                              A starts as noise, B as zero: at first nothing changes.
-         |----------------.              Only A and B are trained.
+         in                            A starts as noise, B as zero: at first nothing changes.
+         |----------------.            Only A and B are trained.
        W |             A  |  (r)
-         |                |              rank-stabilised (Kalajdzievski 2023): s = alpha / sqrt(r), so that the size of
-         |             B  |              the update does not fall with r.
+         |                |            rank-stabilised (Kalajdzievski 2023): s = alpha / sqrt(r),
+         |             B  |            so that the size of the update does not fall with r.
          +------- s ------'
         out
 
-How it is computed here. Without dropout, s B A is added to W and one product is made of both: (W + s B A) x. Forward this is
-as fast as the plain layer; backward, dx is one product as well, and with u = B^T dy and v = A x (both r wide)
+How it is computed here. Without dropout, s B A is added to W and one product is made of both: (W +
+s B A) x. Forward this is as fast as the plain layer; backward, dx is one product as well, and with
+u = B^T dy and v = A x (both r wide)
 
     dx = (W + s B A)^T dy,    dA = s u x^T,    dB = s dy v^T.
 
-The gradient of the whole matrix W is never formed. With few tokens, or dropout on the low-rank way, the two ways are computed
-one beside the other.
+The gradient of the whole matrix W is never formed. With few tokens, or dropout on the low-rank way,
+the two ways are computed one beside the other.
 
-Cost: r (in + out) parameters a matrix; 2 N operations a token less than full fine-tuning (of 6 N). Merged: none.
+Cost: r (in + out) parameters a matrix; 2 N operations a token less than full fine-tuning (of 6 N).
+Merged: none.
 
 Sources: Hu et al. 2021 (arXiv:2106.09685, section 4.1), Kalajdzievski 2023 (arXiv:2312.03732).
 
@@ -47,7 +49,8 @@ from .targets import QUERY, VALUE, check_own_forward, find_modules
 
 @dataclass(frozen=True)
 class LoRAConfig(Config):
-    """rank: r.  alpha: the update is multiplied by alpha / r, or alpha / sqrt(r) if ``rank_stabilised``.
+    """rank: r.  alpha: the update is multiplied by alpha / r, or alpha / sqrt(r) if
+    ``rank_stabilised``.
     dropout: on what enters A.  targets: ends of the names of linear layers (see ``targets``).
 
     Raises ValueError naming the field that can't be.
@@ -84,7 +87,9 @@ class LoRALayer(Layer):
         super().__init__()
         self.scale, self.dropout = config.scale, config.dropout
         bound = base.in_features**-0.5  # as a linear layer of PyTorch starts
-        start = torch.empty(config.rank, base.in_features).uniform_(-bound, bound, generator=generator)
+        start = torch.empty(config.rank, base.in_features).uniform_(
+            -bound, bound, generator=generator
+        )
         self.A = nn.Parameter(start.to(base.weight))
         self.B = nn.Parameter(base.weight.new_zeros(base.out_features, config.rank))
 

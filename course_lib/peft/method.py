@@ -56,8 +56,8 @@ def check_rank(rank: int, modules: dict[str, nn.Linear]) -> None:
         most = min(module.in_features, module.out_features)
         if rank > most:
             raise ValueError(
-                f"rank {rank} is above the size of {name} ({module.out_features} x {module.in_features}): no matrix of "
-                f"that shape has a rank above {most}"
+                f"rank {rank} is above the size of {name} ({module.out_features} x "
+                f"{module.in_features}): no matrix of that shape has a rank above {most}"
             )
 
 

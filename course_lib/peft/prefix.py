@@ -2,16 +2,18 @@
 
     attention(Q, K, V) -> attention(Q, [P_K; K], [P_V; V])       P_K, P_V (p, d) for each layer
 
-With reparameterisation the prefixes of all L layers come out of one small network, which learns more steadily:
+With reparameterisation the prefixes of all L layers come out of one small network, which learns
+more steadily:
 
-    [P_K, P_V]_1..L = W_2 tanh(W_1 E + b_1) + b_2                E (p, d),  W_1 (m, d),  W_2 (2 L d, m)
+    [P_K, P_V]_1..L = W_2 tanh(W_1 E + b_1) + b_2           E (p, d),  W_1 (m, d),  W_2 (2 L d, m)
 
 ``fold`` computes them once after training and drops the network (Li and Liang 2021, section 4.3).
 
 How it gets into an attention that knows nothing of it: while the module runs, each call of
-``scaled_dot_product_attention`` is intercepted, its keys and values get the prefix in front, its mask p columns that everybody
-sees. So it works in any module that calls that function (this course's, ``transformers`` with its default attention). The
-prefix has no position: a rotary embedding does not turn it, and the text keeps its own places (``peft`` shifts them by p).
+``scaled_dot_product_attention`` is intercepted, its keys and values get the prefix in front, its
+mask p columns that everybody sees. So it works in any module that calls that function (this
+course's, ``transformers`` with its default attention). The prefix has no position: a rotary
+embedding does not turn it, and the text keeps its own places (``peft`` shifts them by p).
 
 Cost: 2 L p d parameters, and p more columns in each attention, at every use: it can't be merged.
 
@@ -41,7 +43,8 @@ from .targets import ATTENTION, KEY, find_modules
 
 @dataclass(frozen=True)
 class PrefixConfig(Config):
-    """n_tokens: p.  hidden: m, the width of the reparameterising network; 0 trains the prefixes themselves.
+    """n_tokens: p.  hidden: m, the width of the reparameterising network; 0 trains the prefixes
+    themselves.
     std: of the first prefixes.  targets: attention modules.
 
     Raises ValueError naming the field that can't be.
@@ -61,18 +64,26 @@ class PrefixConfig(Config):
         """One source of prefixes, and a layer for each attention."""
         modules = find_modules(model, self.targets, nn.Module, skip=skip)
         keys = find_modules(model, (KEY,), nn.Linear, skip=skip)
-        sites = {name: linear for key, linear in keys.items() if (name := key.rpartition(".")[0]) in modules}
+        sites = {
+            name: linear
+            for key, linear in keys.items()
+            if (name := key.rpartition(".")[0]) in modules
+        }
         if not sites:
             raise ValueError(
-                f"targets: {self.targets} match {list(modules)[:3]} ..., none of which has a linear layer named like "
-                f"{KEY!r}: prefix tuning needs the attention modules themselves"
+                f"targets: {self.targets} match {list(modules)[:3]} ..., none of which has a "
+                f"linear layer named like {KEY!r}: prefix tuning needs the attention modules "
+                "themselves"
             )
         widths = {linear.out_features for linear in sites.values()}
         if len(widths) > 1:
             raise ValueError(
-                f"the attentions have keys of several widths, {sorted(widths)}: name one kind in targets"
+                f"the attentions have keys of several widths, {sorted(widths)}: name one kind in "
+                "targets"
             )
-        source = PrefixSource(len(sites), widths.pop(), self, next(iter(sites.values())).weight, generator)
+        source = PrefixSource(
+            len(sites), widths.pop(), self, next(iter(sites.values())).weight, generator
+        )
         return Plan({name: PrefixLayer(i, source) for i, name in enumerate(sites)})
 
 
@@ -86,7 +97,9 @@ class PrefixSource(nn.Module):
         p, m = config.n_tokens, config.hidden
         self.d, self.mlp = d, None
         width = d if m else 2 * n_layers * d
-        self.rows = nn.Parameter(torch.randn(p, width, generator=generator) * (1.0 if m else config.std))
+        self.rows = nn.Parameter(
+            torch.randn(p, width, generator=generator) * (1.0 if m else config.std)
+        )
         if m:
             self.mlp = nn.Sequential(nn.Linear(d, m), nn.Tanh(), nn.Linear(m, 2 * n_layers * d))
             for linear in (self.mlp[0], self.mlp[2]):
@@ -96,7 +109,9 @@ class PrefixSource(nn.Module):
         self.to(like)
 
     def forward(self, layer: int) -> tuple[Float[Tensor, "p d"], Float[Tensor, "p d"]]:
-        """Keys and values for one layer; of the network's last product, only the part that the layer needs."""
+        """Keys and values for one layer; of the network's last product, only the part that the
+        layer needs.
+        """
         part = slice(2 * layer * self.d, 2 * (layer + 1) * self.d)
         if self.mlp is None:
             return self.rows[:, part].split(self.d, dim=1)
@@ -106,29 +121,41 @@ class PrefixSource(nn.Module):
 
 
 class PrefixLayer(Layer):
-    """The prefix of one attention. The first layer holds the source's parameters, the others refer to it."""
+    """The prefix of one attention.
 
-    not_merged_because = "a prefix is more rows of keys and values, which depend on no weight of the base"
+    The first layer holds the source's parameters, the others refer to it.
+    """
+
+    not_merged_because = (
+        "a prefix is more rows of keys and values, which depend on no weight of the base"
+    )
 
     def __init__(self, index: int, source: PrefixSource) -> None:
         super().__init__()
-        self.index, self.shared = index, [source]  # a list hides it from nn.Module: it must be counted once
+        # a list hides it from nn.Module: it must be counted once
+        self.index, self.shared = (
+            index,
+            [source],
+        )
         if index == 0:
             self.source = source
 
     def forward(self, base: nn.Module, *args: object, **kwargs: object) -> object:
-        """The attention with the prefix in front. Raises ValueError if it does not call scaled_dot_product_attention."""
+        """The attention with the prefix in front.
+
+        Raises ValueError if it does not call scaled_dot_product_attention.
+        """
         with _Prefixed(*self.shared[0](self.index)) as mode:
             out = plain(base, *args, **kwargs)
         if not mode.calls:
             raise ValueError(
-                f"{type(base).__name__} did not call scaled_dot_product_attention, so the prefix was not seen: load the "
-                "model with attn_implementation='sdpa'"
+                f"{type(base).__name__} did not call scaled_dot_product_attention, so the prefix "
+                "was not seen: load the model with attn_implementation='sdpa'"
             )
         return out
 
     def fold(self) -> None:
-        """Replace the reparameterising network by the prefixes that it gives (on the first layer)."""
+        """Replace the network by the prefixes that it gives (on the first layer)."""
         source = self.shared[0]
         if source.mlp is not None:
             with torch.no_grad():

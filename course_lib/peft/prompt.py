@@ -2,14 +2,16 @@
 
     [e_1 ... e_t]  ->  [q_1 ... q_p, e_1 ... e_t]        q (p, d), below the first layer
 
-The vectors stand where tokens would: they get positions 0 .. p-1 (the text is shifted by p, as in ``peft``), token type 0,
-and every token of the row sees them. What comes out above them is dropped, so heads and poolings notice nothing.
+The vectors stand where tokens would: they get positions 0 .. p-1 (the text is shifted by p, as in
+``peft``), token type 0, and every token of the row sees them. What comes out above them is dropped,
+so heads and poolings notice nothing.
 
-How it gets into an encoder that knows nothing of it: the encoder is called with p more token ids in each row, and while
-it runs the first p rows of what the token table gives are replaced by the trained ones.
+How it gets into an encoder that knows nothing of it: the encoder is called with p more token ids in
+each row, and while it runs the first p rows of what the token table gives are replaced by the
+trained ones.
 
-Cost: p d parameters; the row is p tokens longer, at every use, and the gradient travels through the whole encoder. It can't
-be merged.
+Cost: p d parameters; the row is p tokens longer, at every use, and the gradient travels through the
+whole encoder. It can't be merged.
 
 Source: Lester et al. 2021 (arXiv:2104.08691).
 
@@ -36,7 +38,8 @@ _FILLED = {"segment_ids": 1, "attention_mask": 1, "token_type_ids": 0}
 
 @dataclass(frozen=True)
 class PromptConfig(Config):
-    """n_tokens: p.  start: "vocabulary" (rows of the token table, drawn by chance) or "normal" (std 0.02).
+    """n_tokens: p.  start: "vocabulary" (rows of the token table, drawn by chance) or "normal" (std
+    0.02).
 
     Raises ValueError naming the field that can't be.
     """
@@ -51,12 +54,21 @@ class PromptConfig(Config):
             raise ValueError(f"start must be 'vocabulary' or 'normal', got {self.start!r}")
 
     def build(self, model: nn.Module, skip: str | None, generator: torch.Generator) -> Plan:
-        """One layer, at the encoder: the smallest module that holds both the token table and the blocks."""
-        tables = [(name, m) for name, m in named_modules(model, skip) if isinstance(m, nn.Embedding)]
-        blocks = [name for name, m in named_modules(model, skip) if isinstance(m, nn.ModuleList) and len(m)]
+        """One layer, at the encoder: the smallest module that holds both the token table and the
+        blocks.
+        """
+        tables = [
+            (name, m) for name, m in named_modules(model, skip) if isinstance(m, nn.Embedding)
+        ]
+        blocks = [
+            name
+            for name, m in named_modules(model, skip)
+            if isinstance(m, nn.ModuleList) and len(m)
+        ]
         if not tables or not blocks:
             raise ValueError(
-                "prompt tuning needs a token table (nn.Embedding) and a list of blocks (nn.ModuleList)"
+                "prompt tuning needs a token table (nn.Embedding) and a list of blocks "
+                "(nn.ModuleList)"
             )
         name, table = max(tables, key=lambda pair: pair[1].num_embeddings)
         encoder = _common(name, blocks[0])
@@ -79,7 +91,9 @@ class PromptLayer(Layer):
 
     not_merged_because = "a prompt is more rows of the input, which depend on no weight of the base"
 
-    def __init__(self, table: str, weight: Tensor, config: PromptConfig, generator: torch.Generator) -> None:
+    def __init__(
+        self, table: str, weight: Tensor, config: PromptConfig, generator: torch.Generator
+    ) -> None:
         super().__init__()
         self.table = table
         p, (v, d) = config.n_tokens, weight.shape
@@ -93,7 +107,8 @@ class PromptLayer(Layer):
     def forward(self, base: nn.Module, input_ids: Tensor, **kwargs: object) -> object:
         """The encoder's output for the text, which has seen the prompt.
 
-        Raises ValueError where a row holds several documents: the prompt could belong to one of them only.
+        Raises ValueError where a row holds several documents: the prompt could belong to one of
+        them only.
         """
         p = len(self.vectors)
         kwargs = self._longer(input_ids, kwargs)
@@ -109,7 +124,8 @@ class PromptLayer(Layer):
         segments = kwargs.get("segment_ids")
         if segments is not None and segments.is_cpu and segments.numel() and segments.max() > 1:
             raise ValueError(
-                "segment_ids above 1: a prompt can't stand in front of several documents; one text a row"
+                "segment_ids above 1: a prompt can't stand in front of several documents; one text "
+                "a row"
             )
         if kwargs.get("inputs_embeds") is not None:
             raise ValueError(

@@ -1,31 +1,61 @@
 """What a model remembers of its adapters: their handles by name, and which of them is active.
 
-It stands in the model's ``__dict__`` and not among its modules, so that the model's ``state_dict`` and parameters do not change.
+It stands in the model's ``__dict__`` and not among its modules, so that the model's ``state_dict``
+and parameters do not change.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from torch import nn
 
-if TYPE_CHECKING:
-    from . import handle
+from .summary import Summary
 
 REGISTRY = "_course_adapters"
 
 
+class Adapter(Protocol):
+    """What is known here of a handle: whether it is merged, what it trains, and how it leaves."""
+
+    merged: bool
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """See ``Handle``."""
+        ...
+
+    def summary(self) -> Summary:
+        """See ``Handle``."""
+        ...
+
+    def activate(self) -> None:
+        """See ``Handle``."""
+        ...
+
+    def enter(self) -> None:
+        """See ``Handle``."""
+        ...
+
+    def leave(self) -> None:
+        """See ``Handle``."""
+        ...
+
+
 @dataclass
 class Registry:
-    """What a model remembers. flags: which of the base's parameters were trainable before the first adapter came."""
+    """What a model remembers.
 
-    handles: dict[str, handle.Handle] = field(default_factory=dict)
+    flags: which of the base's parameters were trainable before the first adapter came.
+    """
+
+    handles: dict[str, Adapter] = field(default_factory=dict)
     active: str | None = None
     flags: list[tuple[nn.Parameter, bool]] = field(default_factory=list)
 
 
-def handles(model: nn.Module) -> dict[str, handle.Handle]:
+def handles(model: nn.Module) -> dict[str, Adapter]:
     """The adapters of a model by name, in the order in which they came."""
     registry = model.__dict__.get(REGISTRY)
     return dict(registry.handles) if registry else {}
@@ -38,13 +68,13 @@ def active(model: nn.Module) -> str | None:
 
 
 def check_none_merged(registry: Registry) -> None:
-    """Raises ValueError if an adapter of the model is merged into its weights, with the name of the first."""
-    for name, handle in registry.handles.items():
-        if handle.merged:
+    """Raises ValueError, with its name, if an adapter is merged into the model's weights."""
+    for name, adapter in registry.handles.items():
+        if adapter.merged:
             raise ValueError(f"the adapter {name!r} is merged into the base: unmerge it first")
 
 
 def deactivate(registry: Registry) -> None:
-    """Takes the active adapter out of the forward pass; its parameters stop training. Nothing, where none is active."""
+    """Take the active adapter, if there is one, out of the forward pass."""
     if registry.active:
-        registry.handles[registry.active]._leave()
+        registry.handles[registry.active].leave()

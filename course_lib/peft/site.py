@@ -1,14 +1,15 @@
-"""Where an adapter sits: a module keeps its name, its class and its weights, and only its ``forward`` is redirected.
+"""Where an adapter sits: a module keeps its name and its weights; its ``forward`` is redirected.
 
     before   query.forward(x)                 W x + b
     after    query.forward = layer(query, x)  what the adapter makes of it
 
-The layer stands below the module (``query.adapters.NAME``), so the model's ``parameters()``, ``to(device)``, ``train()``,
-``state_dict()`` and ``copy.deepcopy`` reach it, and no name of the base changes. Taking the redirection away is deleting
-one attribute; the base has never been touched, so it comes back bit for bit.
+The layer stands below the module (``query.adapters.NAME``), so the model's ``parameters()``,
+``to(device)``, ``train()``, ``state_dict()`` and ``copy.deepcopy`` reach it, and no name of the
+base changes. Taking the redirection away is deleting one attribute; the base has never been
+touched, so it comes back bit for bit.
 
-A ``Swap`` is the other way to adapt: one parameter (a bias) or one module (a head) of the base is put aside and the
-adapter's own stands in its place.
+A ``Swap`` is the other way to adapt: one parameter (a bias) or one module (a head) of the base is
+put aside and the adapter's own stands in its place.
 
 Cost: one Python call for each redirected module, a few microseconds.
 
@@ -35,7 +36,8 @@ SLOT = "adapters"
 
 
 class Layer(nn.Module):
-    """What one adapter does at one module of the base; ``forward(base, *args, **kwargs)`` stands in for the module's.
+    """What one adapter does at one module of the base; ``forward(base, *args, **kwargs)`` stands in
+    for the module's.
 
     not_merged_because: empty where ``merged`` can put the adapter into the base's weights.
     """
@@ -47,13 +49,18 @@ class Layer(nn.Module):
         raise NotImplementedError
 
     def merged(self, base: nn.Module) -> dict[str, Tensor]:
-        """New values of the base's parameters, by name, with which the plain module does what the adapted one does."""
+        """New values of the base's parameters, by name, with which the plain module does what the
+        adapted one does.
+        """
         raise NotImplementedError
 
 
 @dataclass
 class Swap:
-    """Two things for one place: ``owner``'s parameter or child ``name``, the base's and the adapter's own."""
+    """Two things for one place:
+
+    ``owner``'s parameter or child ``name``, the base's and the adapter's own.
+    """
 
     owner: nn.Module
     name: str
@@ -79,12 +86,15 @@ def plain(base: nn.Module, *args: object, **kwargs: object) -> object:
 
 
 def insert(module: nn.Module, name: str, layer: Layer) -> None:
-    """Put ``layer`` below ``module``, not yet in use. Raises ValueError if something else has replaced its ``forward``."""
+    """Put ``layer`` below ``module``, not yet in use.
+
+    Raises ValueError if something else has replaced its ``forward``.
+    """
     if SLOT not in module._modules:
         if "forward" in vars(module) or hasattr(module, SLOT):
             raise ValueError(
-                f"another library has changed this {type(module).__name__} (its forward, or an attribute "
-                f"{SLOT!r}): attach the adapter to the model before it does"
+                f"another library has changed this {type(module).__name__} (its forward, or an "
+                f"attribute {SLOT!r}): attach the adapter to the model before it does"
             )
         module.add_module(SLOT, nn.ModuleDict())
     module._modules[SLOT][name] = layer

@@ -1,23 +1,23 @@
-"""An adapter on disk: its weights alone, as safetensors, tied to the base that they were trained on.
+"""An adapter on disk: its weights alone, as safetensors, tied to the base they were trained on.
 
-    one tensor      all parameters of the adapter, float32, one after the other in the order of the model
-    in the header   the method and its settings, two fingerprints of the base, a hash of names and shapes, a SHA-256
+    one tensor      all parameters of the adapter, float32, in the order of the model
+    in the header   the method and its settings, two fingerprints of the base, a hash of names and
+                    shapes, a SHA-256
 
-With the settings the layers can be made again, and their order says where each number belongs: so the file is 4 bytes a
-parameter and less than 2 kB more. Safetensors can hold no code: loading a stranger's adapter runs nothing.
+With the settings the layers can be made again, and their order says where each number belongs: so
+the file is 4 bytes a parameter and less than 2 kB more. Safetensors can hold no code: loading a
+stranger's adapter runs nothing.
 
-The fingerprint is a SHA-256 over names, shapes and bytes of the base's weights, without its head. An adapter is a correction
-of *these* weights; on others it is noise, so it is refused.
+The fingerprint is a SHA-256 over names, shapes and bytes of the base's weights, without its head.
+An adapter is a correction of *these* weights; on others it is noise, so it is refused.
 
 Cost: reading the base's weights once (MiniLM, 91 MB: a tenth of a second).
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+
+from course_lib.whole_files import written_whole
 
 _FORMAT = "course_lib adapter 1"
 Named = Iterable[tuple[str, Tensor]]
@@ -58,13 +60,14 @@ class Fingerprint:
         """Raise AdapterError with the reason if ``here`` is another base."""
         if self.shapes != here.shapes:
             raise AdapterError(
-                f"{path} was made for another base: this one has parameters of other names, shapes or types. Load the "
-                "model that the adapter was trained on"
+                f"{path} was made for another base: this one has parameters of other names, shapes "
+                "or types. Load the model that the adapter was trained on"
             )
         if self.weights != here.weights:
             raise AdapterError(
-                f"{path} was made for another base: this one has the same shape but other weights (another checkpoint, or "
-                "trained since). Load the weights that the adapter was trained on"
+                f"{path} was made for another base: this one has the same shape but other weights "
+                "(another checkpoint, or trained since). Load the weights that the adapter was "
+                "trained on"
             )
 
 
@@ -74,7 +77,9 @@ def layout(named: Named) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def write(path: Path, named: list[tuple[str, Tensor]], kind: str, values: dict, base: Fingerprint) -> None:
+def write(
+    path: Path, named: list[tuple[str, Tensor]], kind: str, values: dict, base: Fingerprint
+) -> None:
     """Write an adapter's file, all or nothing. Raises AdapterError if the disk refuses."""
     flat = torch.cat([tensor.detach().float().flatten().cpu() for _, tensor in named])
     info = {
@@ -85,16 +90,13 @@ def write(path: Path, named: list[tuple[str, Tensor]], kind: str, values: dict, 
         "layout": layout(named),
         "sha256": _digest(flat),
     }
-    work = path.with_name(f".writing-{path.name}-{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         # one entry: safetensors writes several in an order that changes from run to run
         # not save_file, whose files only their owner may read
-        work.write_bytes(save({"adapter": flat}, metadata={"course_lib": json.dumps(info)}))
-        os.replace(work, path)
+        content = save({"adapter": flat}, metadata={"course_lib": json.dumps(info)})
+        with written_whole(path) as work:
+            work.write_bytes(content)
     except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            work.unlink()
         raise AdapterError(
             f"could not write {path}: {error}. Free some space or choose another folder"
         ) from error
@@ -102,7 +104,9 @@ def write(path: Path, named: list[tuple[str, Tensor]], kind: str, values: dict, 
 
 @dataclass(frozen=True)
 class Stored:
-    """What a file holds: the method's name, its settings, the base's fingerprint, the layout's hash, all numbers."""
+    """What a file holds: the method's name, its settings, the base's fingerprint, the layout's
+    hash, all numbers.
+    """
 
     path: Path
     method: str
@@ -112,13 +116,17 @@ class Stored:
     flat: Tensor
 
     def fill(self, named: list[tuple[str, Tensor]]) -> None:
-        """Copy the numbers into these parameters. Raises AdapterError if they are others than those saved."""
+        """Copy the numbers into these parameters.
+
+        Raises AdapterError if they are others than those saved.
+        """
         if layout(named) != self.layout:
             n = sum(p.numel() for _, p in named)
             raise AdapterError(
-                f"{self.path} holds {len(self.flat)} numbers of a {self.method} adapter whose names and shapes are not those "
-                f"here ({n} numbers). Is the head another one? Give the head that was saved with it: "
-                "load(..., head=LinearHead(...)), or head=None if it had none"
+                f"{self.path} holds {len(self.flat)} numbers of a {self.method} adapter whose "
+                f"names and shapes are not those here ({n} numbers). Is the head another one? Give "
+                "the head that was saved with it: load(..., head=LinearHead(...)), or head=None "
+                "if it had none"
             )
         parts = self.flat.split([p.numel() for _, p in named])
         with torch.no_grad():
@@ -127,7 +135,10 @@ class Stored:
 
 
 def read(path: Path) -> Stored:
-    """Read a file and check that it is whole. Raises AdapterError when it is missing, damaged or of another kind."""
+    """Read a file and check that it is whole.
+
+    Raises AdapterError when it is missing, damaged or of another kind.
+    """
     try:
         with safe_open(path, "pt") as file:
             info = json.loads((file.metadata() or {}).get("course_lib", "{}"))
@@ -140,13 +151,16 @@ def read(path: Path) -> Stored:
         ) from error
     if info.get("format") != _FORMAT or flat is None:
         raise AdapterError(
-            f"{path} is not an adapter of this package: its format is {info.get('format')!r}, not {_FORMAT!r}"
+            f"{path} is not an adapter of this package: its format is {info.get('format')!r}, not "
+            f"{_FORMAT!r}"
         )
     if _digest(flat) != info["sha256"]:
         raise AdapterError(
             f"{path} is damaged: its SHA-256 is not the one in its header. Copy or make it again"
         )
-    return Stored(path, info["method"], info["config"], Fingerprint(*info["base"]), info["layout"], flat)
+    return Stored(
+        path, info["method"], info["config"], Fingerprint(*info["base"]), info["layout"], flat
+    )
 
 
 def _digest(flat: Tensor) -> str:

@@ -13,7 +13,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Summary:
-    """n_places: adapted modules, or swapped parameters.  n_adapter, n_head, n_base: parameters; the base's with its head."""
+    """The numbers of one adapter.
+
+    n_places: adapted modules, or swapped parameters.
+    n_adapter, n_head, n_base: parameters; the base's with its head.
+    """
 
     name: str
     kind: str
@@ -43,8 +47,12 @@ class Summary:
         return 4 * self.n_trained
 
     def __str__(self) -> str:
+        where = f"{self.name} ({self.kind}) at {self.n_places} places of the base"
+        share = f"{self.share:.2%}".replace("%", " %")
+        parts = f"adapter {self.n_adapter:,}, head {self.n_head:,}"
+        optimizer, file = self.optimizer_bytes / 1e6, self.file_bytes / 1e6
         return (
-            f"{self.name} ({self.kind}) at {self.n_places} places of the base, {self.n_base:,} parameters\n"
-            f"trained: {self.n_trained:,} ({self.share:.2%}): adapter {self.n_adapter:,}, head {self.n_head:,}\n"
-            f"optimiser (AdamW): {self.optimizer_bytes / 1e6:.2f} MB; file: {self.file_bytes / 1e6:.2f} MB"
-        ).replace("%)", " %)")
+            f"{where}, {self.n_base:,} parameters\n"
+            f"trained: {self.n_trained:,} ({share}): {parts}\n"
+            f"optimiser (AdamW): {optimizer:.2f} MB; file: {file:.2f} MB"
+        )

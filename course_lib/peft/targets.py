@@ -1,10 +1,11 @@
 """Which modules of a model an adapter goes to: by the end of their names, as regular expressions.
 
-``"query"`` means every module whose name ends in ``query`` (``encoder.blocks.0.attention.query``), ``r"blocks\\.[01]\\..*query"``
-those of the first two blocks. The constants below name the parts of a Transformer block in this course's encoder, in BERT
-and its kin, and in Llama's family.
+``"query"`` means every module whose name ends in ``query`` (``encoder.blocks.0.attention.query``),
+``r"blocks\\.[01]\\..*query"`` those of the first two blocks. The constants below name the parts of
+a Transformer block in this course's encoder, in BERT and its kin, and in Llama's family.
 
-A pattern that matches nothing is an error with the nearest names: a silent mismatch would train the head alone.
+A pattern that matches nothing is an error with the nearest names: a silent mismatch would train the
+head alone.
 
 Cost: one pass over the names.
 
@@ -38,12 +39,13 @@ EVERY_LINEAR = (QUERY, KEY, VALUE, ATTENTION_OUTPUT, INNER, OUTPUT)
 def find_modules(
     model: nn.Module, patterns: Sequence[str], kind: type[nn.Module], *, skip: str | None = None
 ) -> dict[str, nn.Module]:
-    """Modules of class ``kind`` whose name ends in a match of one of ``patterns``, by name, in the model's order.
+    """Modules of class ``kind`` whose name ends in a match of one of ``patterns``, by name, in the
+    model's order.
 
     skip: nothing below this name (the head, which is trained whole).
 
-    Raises ValueError for a pattern that is no regular expression, that matches nothing (with near names), or that
-    matches modules of other classes only.
+    Raises ValueError for a pattern that is no regular expression, that matches nothing (with near
+    names), or that matches modules of other classes only.
     """
     names = {name: module for name, module in named_modules(model, skip)}
     found: set[str] = set()
@@ -51,14 +53,15 @@ def find_modules(
         matches = [name for name in names if _compiled(pattern).search(name)]
         if not matches:
             raise ValueError(
-                f"targets: {pattern!r} matches no module of the model. Near: {_near(pattern, names, kind)}"
+                f"targets: {pattern!r} matches no module of the model. Near: "
+                f"{_near(pattern, names, kind)}"
             )
         right = [name for name in matches if isinstance(names[name], kind)]
         if not right:
             others = sorted({type(names[name]).__name__ for name in matches})
             raise ValueError(
-                f"targets: {pattern!r} matches {matches[0]!r} ..., of class {', '.join(others)}; this method goes "
-                f"to {kind.__name__}"
+                f"targets: {pattern!r} matches {matches[0]!r} ..., of class {', '.join(others)}; "
+                f"this method goes to {kind.__name__}"
             )
         found |= set(right)
     return {name: module for name, module in names.items() if name in found}
@@ -84,7 +87,10 @@ def _compiled(pattern: str) -> re.Pattern:
 def _near(pattern: str, names: dict[str, nn.Module], kind: type[nn.Module]) -> str:
     """The ends of names that look most like the pattern, or some of those that there are."""
     ends = {
-        ".".join(name.split(".")[-n:]) for name, m in names.items() if isinstance(m, kind) for n in (1, 2)
+        ".".join(name.split(".")[-n:])
+        for name, m in names.items()
+        if isinstance(m, kind)
+        for n in (1, 2)
     }
     near = difflib.get_close_matches(pattern, sorted(ends), n=4, cutoff=0.5)
     singles = sorted(end for end in ends if "." not in end and not end.isdigit())
@@ -93,12 +99,15 @@ def _near(pattern: str, names: dict[str, nn.Module], kind: type[nn.Module]) -> s
 
 
 def check_own_forward(model: nn.Module, names: Sequence[str]) -> None:
-    """Raise ValueError for a target whose parent uses its weights without calling it (``nn.MultiheadAttention``)."""
+    """Raise ValueError for a target whose parent uses its weights without calling it
+    (``nn.MultiheadAttention``).
+    """
     for name in names:
         parent = model.get_submodule(name.rpartition(".")[0])
         never_called = isinstance(parent, nn.MultiheadAttention)
         if never_called:
             raise ValueError(
-                f"{name} belongs to nn.MultiheadAttention, which never calls it: an adapter there would do nothing. "
-                "Use an attention with layers of its own (course_lib.encoder, transformers)"
+                f"{name} belongs to nn.MultiheadAttention, which never calls it: an adapter there "
+                "would do nothing. Use an attention with layers of its own (course_lib.encoder, "
+                "transformers)"
             )

@@ -1,11 +1,12 @@
 """From a corpus' name to a trained masked language model: the whole recipe in one function.
 
-    corpus -> tokenizer -> flat array on disk -> stream of masked batches -> train -> evaluate -> result.json
+    corpus -> tokenizer -> flat array on disk -> stream of masked batches -> train -> evaluate ->
+    result.json
 
 Each stage is one call of the file that is named after it; read this page first and those after it.
 
-The defaults are a sketch for two CPU cores and 90 seconds. Source of the recipe for a fixed budget of time: Geiping
-& Goldstein 2023 (arXiv:2212.14034, "Cramming").
+The defaults are a sketch for two CPU cores and 90 seconds. Source of the recipe for a fixed budget
+of time: Geiping & Goldstein 2023 (arXiv:2212.14034, "Cramming").
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -24,12 +25,13 @@ from course_lib.batches import MLMStream, TokenArray, encode_corpus, fixed_batch
 from course_lib.distributed import Workers
 from course_lib.distributed.sharding import whole
 from course_lib.encoder import MaskedLanguageModel
-from course_lib.evaluation import evaluate, token_counts, unigram_nll
+from course_lib.evaluation import Evaluation, evaluate, token_counts, unigram_nll
 from course_lib.masking import MaskPolicy
 from course_lib.objectives import MaskedLM
 from course_lib.tokenization import Tokenizer, train_tokenizer
-from course_lib.training import save_model, train
+from course_lib.training import TrainResult, save_model, train
 from course_lib.training.checkpoint import checkpoints
+from course_lib.whole_files import write_text_whole
 
 from .config import PretrainConfig
 
@@ -44,16 +46,13 @@ class Prepared(NamedTuple):
 
 
 def prepare(config: PretrainConfig, *, progress: bool = True) -> Prepared:
-    """Corpus, tokenizer and encoded text, each made once and then taken from the cache; the stream over them."""
+    """Corpus, tokenizer and encoded text, from the cache or made once, and the stream over them."""
     corpus = data.load_corpus(config.corpus, progress=progress)
-    folder = (
-        data.cache_dir()
-        / "encoded"
-        / f"{corpus.name}-{corpus.fingerprint[:12]}-{config.kind}-{config.vocab_size}"
-    )
+    made_of = f"{corpus.name}-{corpus.fingerprint[:12]}-{config.kind}-{config.vocab_size}"
+    folder = data.cache_dir() / "encoded" / made_of
     tokenizer = _tokenizer(folder / "tokenizer", corpus, config, progress)
-    arrays = {
-        split: encode_corpus(
+    train_tokens, held_out = (
+        encode_corpus(
             corpus.texts(split),
             tokenizer,
             folder / split,
@@ -61,35 +60,33 @@ def prepare(config: PretrainConfig, *, progress: bool = True) -> Prepared:
             progress=progress,
         )
         for split in ("train", "validation")
-    }
-    rows = dict(seq_len=config.seq_len, batch_size=config.batch_size)
-    stream = MLMStream(arrays["train"], tokenizer, seed=config.seed, policy=config.mask, **rows)
-    # Judged with the same 15 % masks whatever the seed and the policy: only so can runs be compared.
-    validation = fixed_batches(
-        arrays["validation"],
-        tokenizer,
-        seed=0,
-        max_tokens=config.validation_tokens,
-        policy=MaskPolicy(),
-        **rows,
     )
-    return Prepared(tokenizer, arrays["train"], stream, validation)
+    rows = dict(seq_len=config.seq_len, batch_size=config.batch_size)
+    stream = MLMStream(train_tokens, tokenizer, seed=config.seed, policy=config.mask, **rows)
+    # masked alike whatever the seed and the policy of training: only so can runs be compared
+    same = dict(seed=0, policy=MaskPolicy(), max_tokens=config.validation_tokens)
+    validation = fixed_batches(held_out, tokenizer, **rows, **same)
+    return Prepared(tokenizer, train_tokens, stream, validation)
 
 
 def _tokenizer(path: Path, corpus, config: PretrainConfig, progress: bool) -> Tokenizer:
     try:
         return Tokenizer.load(path)
     except (ValueError, OSError):
-        tokenizer = train_tokenizer(corpus.texts("train"), config.vocab_size, config.kind, progress=progress)
+        tokenizer = train_tokenizer(
+            corpus.texts("train"), config.vocab_size, config.kind, progress=progress
+        )
         tokenizer.save(path)
         return tokenizer
 
 
 def build_model(config: PretrainConfig, prepared: Prepared) -> MaskedLanguageModel:
-    """A new model that starts from the tokens' frequencies; its weights depend on ``config.seed``."""
+    """A new model that starts from the tokens' frequencies; ``config.seed`` draws its weights."""
     torch.manual_seed(config.seed)
     tokenizer = prepared.tokenizer
-    model = MaskedLanguageModel(replace(config.encoder(tokenizer.vocab_size), pad_id=tokenizer.pad_id))
+    model = MaskedLanguageModel(
+        replace(config.encoder(tokenizer.vocab_size), pad_id=tokenizer.pad_id)
+    )
     counts = token_counts(prepared.tokens.tokens, tokenizer.vocab_size, tokenizer.special_ids)
     model.start_from_frequencies(torch.from_numpy(counts).double())
     return model
@@ -103,35 +100,53 @@ def pretrain(
     progress: bool = True,
     workers: Workers = Workers(),  # noqa: B008  (frozen)
 ) -> dict[str, object]:
-    """Pre-train, and write checkpoints, ``metrics.jsonl``, the model with its tokenizer, and ``result.json`` to ``out``.
+    """Pre-train, and write checkpoints, records, the model and its tokenizer to ``out``.
 
-    Returns what ``result.json`` holds: ``unigram_nll`` and ``validation_nll`` (nats per masked token),
-    ``tokens_per_second``, ``steps``, ``seconds``, ``parameters``, the configuration, hardware and versions.
     workers: from ``distributed.join``; all call this function, the first writes.
+
+    Returns what is in ``result.json``: ``unigram_nll`` and ``validation_nll`` (nats per masked
+    token), ``tokens_per_second``, the configuration, hardware and versions, and more.
 
     Raises ValueError if ``out`` already holds a run and ``resume`` is not set.
     """
     out = Path(out)
-    if not resume and (checkpoints(out) or (out / "result.json").exists()):
-        raise ValueError(
-            f"{out} already holds a run: go on with it (resume, on the command line --resume) or choose another folder"
-        )
+    _check_free(out, resume)
     with workers.in_turn():
         prepared = prepare(config, progress=progress and workers.first)
     model = build_model(config, prepared)
-    run = train(
-        model, MaskedLM(), prepared.stream, config.training(), validation=prepared.validation, out=out,
-        resume=resume, progress=progress, workers=workers,
-    )  # fmt: skip
-    found = evaluate(model, MaskedLM(), prepared.validation, precision=config.precision, workers=workers)
+    held_out, settings, precision = prepared.validation, config.training(), config.precision
+    options: dict[str, Any] = dict(validation=held_out, out=out, resume=resume, progress=progress)
+    run = train(model, MaskedLM(), prepared.stream, settings, workers=workers, **options)
+    found = evaluate(model, MaskedLM(), held_out, precision=precision, workers=workers)
+    result = _result(config, prepared, model, run, found)
+    result |= {"workers": workers.count, "sharded": workers.sharded}
     if workers.sharded:
         model = unsharded(model)
-    tokenizer = prepared.tokenizer
-    unigram = unigram_nll(
-        prepared.tokens.tokens, prepared.validation, tokenizer.vocab_size, tokenizer.special_ids
-    )
-    result = {
-        "unigram_nll": unigram,
+    if workers.first:
+        save_model(out, model, prepared.tokenizer)
+        write_text_whole(out / "result.json", json.dumps(result, indent=2))
+    return result
+
+
+def _check_free(out: Path, resume: bool) -> None:
+    if not resume and (checkpoints(out) or (out / "result.json").exists()):
+        raise ValueError(
+            f"{out} already holds a run: go on with it (resume, on the command line --resume) or "
+            "choose another folder"
+        )
+
+
+def _result(
+    config: PretrainConfig,
+    prepared: Prepared,
+    model: MaskedLanguageModel,
+    run: TrainResult,
+    found: Evaluation,
+) -> dict[str, object]:
+    vocab_size, specials = prepared.tokenizer.vocab_size, prepared.tokenizer.special_ids
+    train_tokens, held_out = prepared.tokens.tokens, prepared.validation
+    return {
+        "unigram_nll": unigram_nll(train_tokens, held_out, vocab_size, specials),
         "validation_nll": found.nll,
         "validation_accuracy": found.accuracy,
         "validation_targets": found.count,
@@ -143,23 +158,11 @@ def pretrain(
         "stopped": run.stopped,
         "config": asdict(config),
         "hardware": hardware.describe(),
-        "workers": workers.count,
-        "sharded": workers.sharded,
     }
-    if workers.first:
-        _write(out, model, tokenizer, result)
-    return result
 
 
 def unsharded(model: MaskedLanguageModel) -> MaskedLanguageModel:
-    """A model of its own with the whole weights of a sharded one, on the CPU (all workers must call)."""
+    """A model of its own with the weights of a sharded one, on the CPU; all workers must call."""
     copy = MaskedLanguageModel(model.config)
     copy.load_state_dict({name: whole(tensor).cpu() for name, tensor in model.state_dict().items()})
     return copy.eval()
-
-
-def _write(out: Path, model: MaskedLanguageModel, tokenizer: Tokenizer, result: dict) -> None:
-    save_model(out, model, tokenizer)
-    work = out / ".result.json"
-    work.write_text(json.dumps(result, indent=2), "utf-8")
-    os.replace(work, out / "result.json")

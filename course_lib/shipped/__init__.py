@@ -1,4 +1,7 @@
-"""The models that come with the course: MiniLM from a Python package, its head learnt again, and a small one of our own."""
+"""The models that come with the course:
+
+MiniLM from a Python package, its head learnt again, and a small one of our own.
+"""
 
 from .minilm import load_pretrained
 from .minilm_mlm import load_minilm_mlm

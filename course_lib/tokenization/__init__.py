@@ -1,4 +1,7 @@
-"""Text to numbers and back (chapter 03): tokenizers, how they are trained, and the two algorithms by hand."""
+"""Text to numbers and back (chapter 03).
+
+Tokenizers, how they are trained, and the two algorithms by hand.
+"""
 
 from .tokenizer import Encoding, Tokenizer, train_tokenizer
 from .trainers import KINDS, SPECIAL_TOKENS

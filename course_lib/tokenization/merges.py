@@ -1,17 +1,18 @@
 """Subwords by merging, by hand: BPE and WordPiece in a few lines each, to be read; not to be fast.
 
-Learning (Gage 1994; Sennrich et al. 2016, algorithm 1): start from characters; again and again make the best adjacent
-pair of symbols one symbol. What is *best* is the criterion, with c the counts in the text and N the number of symbols:
+Learning (Gage 1994; Sennrich et al. 2016, algorithm 1): start from characters; again and again make
+the best adjacent pair of symbols one symbol. What is *best* is the criterion, with c the counts in
+the text and N the number of symbols:
 
-- ``frequency``   c(ab): byte-pair encoding. It is also what ``tokenizers`` does to train *WordPiece*.
-- ``ratio``       c(ab) / (c(a) c(b)): what is often told of WordPiece. It prefers pairs of rare symbols.
-- ``likelihood``  the gain in log-likelihood of the text under a unigram model of its symbols, which is how Schuster and
-  Nakajima (2012) choose; nearly c(ab) log(N c(ab) / (c(a) c(b))).
+- ``frequency`` c(ab): byte-pair encoding. It is also what ``tokenizers`` does to train *WordPiece*.
+- ``ratio`` c(ab) / (c(a) c(b)): what is often told of WordPiece. It prefers pairs of rare symbols.
+- ``likelihood`` the gain in log-likelihood of the text under a unigram model of its symbols, which
+  is how Schuster and Nakajima (2012) choose; nearly c(ab) log(N c(ab) / (c(a) c(b))).
 
 Ties: the pair whose symbols came first into the vocabulary wins, as in ``tokenizers``.
 
-Using the result: BPE replays the merges in the order learnt; WordPiece takes the longest item that matches, from left
-to right, and ignores how it was learnt.
+Using the result: BPE replays the merges in the order learnt; WordPiece takes the longest item that
+matches, from left to right, and ignores how it was learnt.
 
 Cost: a merge recounts only the words that hold the pair, and looks at every pair once.
 
@@ -34,16 +35,13 @@ from itertools import pairwise
 
 Pair = tuple[str, str]
 CRITERIA = ("frequency", "ratio", "likelihood")
-UNKNOWN_PENALTY = (
-    10.0  # nats below the least probable item, for a character that no item covers (as in tokenizers)
-)
 
 
 @dataclass(frozen=True)
 class Learnt:
     """What training by merges found.
 
-    vocabulary: items in the order in which they got their numbers: characters first, then the merged ones.
+    vocabulary: items in the order of their numbers: characters first, then the merged ones.
     merges: the pairs in the order learnt. scores: what the criterion gave each of them.
     """
 
@@ -62,7 +60,11 @@ def first_symbols(word: str, prefix: str = "") -> list[str]:
 
 
 def join(a: str, b: str, prefix: str = "") -> str:
-    """Two symbols as one: the right one loses its ``prefix``. ``join("##e", "##r", "##")`` is ``"##er"``."""
+    """Two symbols as one: the right one loses its ``prefix``.
+
+    >>> join("##e", "##r", "##")
+    '##er'
+    """
     return a + b.removeprefix(prefix)
 
 
@@ -91,11 +93,11 @@ def train_merges(
     prefix: str = "",
     alphabet: Iterable[str] | None = None,
 ) -> Learnt:
-    """Learn ``n_merges`` merges from words and how often each occurs; fewer if nothing is left to merge.
+    """Learn ``n_merges`` merges from words and how often each occurs; fewer if nothing is left.
 
     prefix: what marks a symbol that continues a word: ``"##"`` for WordPiece, ``""`` for plain BPE.
-    alphabet: the first symbols in their order, which decides ties; left out: those that occur, sorted by code point,
-        the ones with the prefix last.
+    alphabet: the first symbols in their order, which decides ties; left out: those that occur,
+        sorted by code point, the ones with the prefix last.
     Raises ValueError if the criterion is unknown, there are no words or ``n_merges`` is negative.
     """
     if criterion not in CRITERIA:
@@ -103,11 +105,12 @@ def train_merges(
     if n_merges < 0:
         raise ValueError(f"n_merges must not be negative, got {n_merges}")
     if not word_counts:
-        raise ValueError("word_counts is empty; count words first, for instance Counter(text.split())")
+        raise ValueError(
+            "word_counts is empty; count words first, for instance Counter(text.split())"
+        )
     text = _Text(word_counts, prefix)
-    numbers = {
-        symbol: i for i, symbol in enumerate(_alphabet(text.words, prefix) if alphabet is None else alphabet)
-    }
+    symbols = _alphabet(text.words, prefix) if alphabet is None else alphabet
+    numbers = {symbol: i for i, symbol in enumerate(symbols)}
     merges, scores = [], []
     for _ in range(n_merges):
         if not text.pairs:
@@ -126,7 +129,10 @@ def _alphabet(words: Iterable[Sequence[str]], prefix: str) -> list[str]:
 
 
 class _Text:
-    """The distinct words as symbols, with the counts that the criteria need, kept up to date through merges."""
+    """The distinct words as symbols, with the counts that the criteria need.
+
+    The counts are kept up to date through merges.
+    """
 
     def __init__(self, word_counts: Mapping[str, int], prefix: str) -> None:
         self.prefix = prefix
@@ -157,7 +163,10 @@ class _Text:
             self._count(i, +1)
 
     def best(self, criterion: str, numbers: Mapping[str, int]) -> tuple[Pair, float]:
-        """The pair with the highest score, and the score; ties go to the older symbols (``numbers``)."""
+        """The pair with the highest score, and the score; ties go to the older symbols.
+
+        numbers: the age of each symbol.
+        """
         scores = self.pairs if criterion == "frequency" else self._scores(criterion)
         top = max(scores.values())
         ties = [pair for pair, score in scores.items() if score == top]
@@ -167,14 +176,16 @@ class _Text:
         c, total = self.symbols, self.symbols.total()
         if criterion == "ratio":
             return {(a, b): count / (c[a] * c[b]) for (a, b), count in self.pairs.items()}
-        return {(a, b): likelihood_gain(n, c[a], c[b], total, a == b) for (a, b), n in self.pairs.items()}
+        pairs = self.pairs.items()
+        return {(a, b): likelihood_gain(n, c[a], c[b], total, a == b) for (a, b), n in pairs}
 
 
 def likelihood_gain(both: int, first: int, second: int, total: int, same: bool = False) -> float:
     """Nats by which the text's log-likelihood grows when a pair becomes one symbol.
 
-    The model is a unigram model of symbols with its maximum-likelihood probabilities, so that the log-likelihood is the
-    sum of c log c over the symbols, less N log N. ``both`` is c(ab), ``first`` c(a), ``second`` c(b), ``total`` N.
+    The model is a unigram model of symbols with its maximum-likelihood probabilities, so that the
+    log-likelihood is the sum of c log c over the symbols, less N log N. ``both`` is c(ab),
+    ``first`` c(a), ``second`` c(b), ``total`` N.
     """
 
     def f(count: int) -> float:
@@ -188,7 +199,7 @@ def likelihood_gain(both: int, first: int, second: int, total: int, same: bool =
 
 
 def encode_bpe(word: str, merges: Sequence[Pair], prefix: str = "") -> list[str]:
-    """Replay the merges on one word: of the pairs present, the one learnt earliest is merged first."""
+    """Replay the merges on one word: of the pairs present, the one learnt earliest comes first."""
     rank = {pair: i for i, pair in enumerate(merges)}
     symbols = first_symbols(word, prefix)
     while len(symbols) > 1:
@@ -202,7 +213,9 @@ def encode_bpe(word: str, merges: Sequence[Pair], prefix: str = "") -> list[str]
 def encode_wordpiece(
     word: str, vocabulary: Iterable[str], prefix: str = "##", unknown: str = "[UNK]"
 ) -> list[str]:
-    """Take the longest item that matches, from left to right. One place without a match and the *whole word* is unknown.
+    """Take the longest item that matches, from left to right.
+
+    One place without a match and the *whole word* is unknown.
 
     >>> encode_wordpiece("cafés", {"c", "##a", "##f", "##s"})
     ['[UNK]']

@@ -1,19 +1,23 @@
 """Tokenizers: text in, numbers out, and the way back to the characters.
 
-Three models of subword tokenization over the Rust library ``tokenizers``, trained on the same words:
+Three models of subword tokenization over the Rust library ``tokenizers``, trained on the same
+words:
 
-``wordpiece``  Schuster & Nakajima 2012, as in BERT: greedy longest match; ``##`` marks what continues a word.
-``bpe``        Sennrich et al. 2016 on bytes, as in GPT-2 and RoBERTa: merges in the order learnt; ``Ġ`` marks a
-               word's start; no text is unknown.
-``unigram``    Kudo 2018, as in ALBERT and T5: the most probable segmentation; ``▁`` marks a word's start.
+``wordpiece``  Schuster & Nakajima 2012, as in BERT: greedy longest match; ``##`` marks what
+               continues a word.
+``bpe``        Sennrich et al. 2016 on bytes, as in GPT-2 and RoBERTa: merges in the order learnt;
+               ``Ġ`` marks a word's start; no text is unknown.
+``unigram``    Kudo 2018, as in ALBERT and T5: the most probable segmentation; ``▁`` marks a word's
+               start.
 
-A *word* is what BERT's pre-tokenizer calls one: a run between white space, each punctuation mark by itself, each
-Chinese character by itself. The three kinds differ in their model only, so they can be compared, and in all three
-one can see from a vocabulary item alone whether it starts a word (whole-word masking needs that).
+A *word* is what BERT's pre-tokenizer calls one: a run between white space, each punctuation mark by
+itself, each Chinese character by itself. The three kinds differ in their model only, so they can be
+compared, and in all three one can see from a vocabulary item alone whether it starts a word
+(whole-word masking needs that).
 
-What it costs: training reads the texts twice (once to count characters, once to learn) and keeps them in memory;
-encoding runs on all cores. What is lost: space around punctuation, and case and accents when ``lowercase`` is set.
-The offsets lead back to the text as it was given.
+What it costs: training reads the texts twice (once to count characters, once to learn) and keeps
+them in memory; encoding runs on all cores. What is lost: space around punctuation, and case and
+accents when ``lowercase`` is set. The offsets lead back to the text as it was given.
 
 >>> tokenizer = train_tokenizer(["low lower lowest", "new newer newest"], vocab_size=40)
 >>> encoding = tokenizer.encode("Newest low")
@@ -30,7 +34,6 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tokenizers
@@ -38,17 +41,12 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from . import storage
+from .special_tokens import ROLES, find_roles
 from .trainers import learn
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
-
-
-ROLES = ("pad", "unk", "cls", "sep", "mask")
-_USUAL_NAMES = dict(zip(ROLES, (("[PAD]", "<pad>"), ("[UNK]", "<unk>"), ("[CLS]", "<s>"), ("[SEP]", "</s>"),
-                                ("[MASK]", "<mask>"))))  # fmt: skip
-_FILE = "tokenizer.json"
-_CONFIG = "tokenizer_config.json"
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,8 @@ class Encoding:
 
     ids: vocabulary indices.
     tokens: the vocabulary items themselves, with their markers (``##ing``, ``Ġthe``, ``▁the``).
-    offsets: ``text[start:stop]`` is what the token was made from; ``(0, 0)`` for specials that were added.
+    offsets: ``text[start:stop]`` is what the token was made from; ``(0, 0)`` for specials that were
+        added.
     word_starts: True where a word begins; specials count as words of their own.
     """
 
@@ -71,15 +70,19 @@ class Encoding:
 
 
 class Tokenizer:
-    """A trained tokenizer with its five special tokens known by role. Thin over ``tokenizers.Tokenizer``.
+    """A trained tokenizer with its five special tokens known by role.
+
+    It is thin over ``tokenizers.Tokenizer``.
 
     backend: the Rust tokenizer; it is copied, so that a change from outside cannot reach this one.
-    roles: the text of the special tokens by role: ``{"pad": "[PAD]", "unk": ..., "cls": ..., "sep": ..., "mask": ...}``;
-        left out, the usual names ([PAD] or <pad>, ...) are looked for.
+    roles: the text of the special tokens by role:
+        ``{"pad": "[PAD]", "unk": ..., "cls": ..., "sep": ..., "mask": ...}``; left out, the usual
+        names ([PAD] or <pad>, ...) are looked for.
 
-    Attributes: ``vocab_size``; ``pad_id unk_id cls_id sep_id mask_id``; ``special_ids`` (sorted tuple);
-    ``special_mask`` (v,) True for special ids; ``word_start_mask`` (v,) True where the item starts a word, specials
-    included; ``kind``; ``fingerprint`` (sha256 of all that decides how text is encoded).
+    Attributes: ``vocab_size``; ``pad_id unk_id cls_id sep_id mask_id``; ``special_ids`` (sorted
+    tuple); ``special_mask`` (v,) True for special ids; ``word_start_mask`` (v,) True where the item
+    starts a word, specials included; ``kind``; ``fingerprint`` (sha256 of all that decides how text
+    is encoded).
 
     Raises ValueError if a role has no token (a GPT-2 tokenizer has no mask token, for instance).
     """
@@ -88,11 +91,12 @@ class Tokenizer:
         self._backend = tokenizers.Tokenizer.from_str(backend.to_str())
         self._backend.no_truncation()
         self._backend.no_padding()
-        self._roles = _check_roles(self._backend, roles)
+        self._roles = find_roles(self._backend, roles)
         ids = {role: self._backend.token_to_id(token) for role, token in self._roles.items()}
-        self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = (ids[role] for role in ROLES)
-        added = {i for i, token in self._backend.get_added_tokens_decoder().items() if token.special}
-        self.special_ids: tuple[int, ...] = tuple(sorted(added | set(ids.values())))
+        self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = map(ids.get, ROLES)
+        added = self._backend.get_added_tokens_decoder().items()
+        special = {i for i, token in added if token.special} | set(ids.values())
+        self.special_ids: tuple[int, ...] = tuple(sorted(special))
         vocabulary = self._backend.get_vocab(with_added_tokens=True)
         self.vocab_size: int = max(vocabulary.values()) + 1
         self.special_mask: Bool[Tensor, " v"] = torch.zeros(self.vocab_size, dtype=torch.bool)
@@ -114,15 +118,18 @@ class Tokenizer:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of the serialised tokenizer: equal for equal tokenizers, whatever machine made them."""
+        """SHA-256 (hex) of the serialised tokenizer: equal for equal ones, on any machine."""
         whole = json.dumps([self._state, self._roles], sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(whole.encode()).hexdigest()
 
-    def encode(self, text: str, *, add_special: bool = True, parse_special: bool = True) -> Encoding:
+    def encode(
+        self, text: str, *, add_special: bool = True, parse_special: bool = True
+    ) -> Encoding:
         """``text`` as tokens; with ``add_special`` as ``[CLS] text [SEP]``.
 
-        parse_special: whether ``[MASK]`` written in the text means the special token (True, as libraries have it) or
-            six characters (False: right for text that you did not write yourself).
+        parse_special: whether ``[MASK]`` written in the text means the special token (True, as
+            libraries have it) or six characters (False: right for text that you did not write
+            yourself).
         Raises TypeError if ``text`` is not a string.
         """
         if not isinstance(text, str):
@@ -133,9 +140,8 @@ class Tokenizer:
         raw = self._backend.encode(text, add_special_tokens=add_special)
         starts = self.word_start_mask[raw.ids].tolist() if raw.ids else []
         unknown = self._roles["unk"]  # Unigram's library would name the text that is unknown
-        tokens = [
-            unknown if i == self.unk_id else token for i, token in zip(raw.ids, raw.tokens, strict=True)
-        ]
+        pairs = zip(raw.ids, raw.tokens, strict=True)
+        tokens = [unknown if i == self.unk_id else token for i, token in pairs]
         return Encoding(raw.ids, tokens, raw.offsets, starts)
 
     def encode_batch(
@@ -144,10 +150,14 @@ class Tokenizer:
         """The ids of many texts, on all cores. Parameters and errors as in ``encode``."""
         texts = _checked_texts(texts)
         self._backend.encode_special_tokens = not parse_special
-        return [e.ids for e in self._backend.encode_batch_fast(texts, add_special_tokens=add_special)]
+        encoded = self._backend.encode_batch_fast(texts, add_special_tokens=add_special)
+        return [encoding.ids for encoding in encoded]
 
     def decode(self, ids: Iterable[int], *, skip_special: bool = True) -> str:
-        """The text of ``ids``, as near as the tokenizer can: what normalisation took away does not come back."""
+        """The text of ``ids``, as near as the tokenizer can.
+
+        What normalisation took away does not come back.
+        """
         return self._backend.decode([int(i) for i in ids], skip_special_tokens=skip_special)
 
     def token(self, id: int) -> str:
@@ -155,7 +165,8 @@ class Tokenizer:
         token = self._backend.id_to_token(id) if 0 <= id < self.vocab_size else None
         if token is None:
             raise ValueError(
-                f"id must be in 0 .. {self.vocab_size - 1}, got {id}; was it made by another tokenizer?"
+                f"id must be in 0 .. {self.vocab_size - 1}, got {id}; was it made by another "
+                "tokenizer?"
             )
         return token
 
@@ -169,16 +180,11 @@ class Tokenizer:
         return found
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write a directory that ``AutoTokenizer.from_pretrained`` loads; or, if ``path`` ends in .json, one file."""
-        path = Path(path)
-        text = json.dumps(self._state, ensure_ascii=False, indent=1)
-        if path.suffix == ".json":
-            return _write_atomically(path, text)
-        path.mkdir(parents=True, exist_ok=True)
-        config = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False}
-        config |= {f"{role}_token": token for role, token in self._roles.items()}
-        _write_atomically(path / _FILE, text)
-        _write_atomically(path / _CONFIG, json.dumps(config, ensure_ascii=False, indent=1))
+        """Write a directory that ``AutoTokenizer.from_pretrained`` loads.
+
+        If ``path`` ends in .json, write one file.
+        """
+        storage.write_tokenizer(path, self._state, self._roles)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Tokenizer:
@@ -186,44 +192,20 @@ class Tokenizer:
 
         Raises ValueError if it is missing or damaged.
         """
-        path = Path(path)
-        file = path / _FILE if path.is_dir() else path
-        if not file.is_file():
-            raise ValueError(
-                f"no tokenizer at {path}: expected a {_FILE} written by Tokenizer.save; a model's directory "
-                "without one is read by Tokenizer.from_transformers"
-            )
-        try:
-            backend = tokenizers.Tokenizer.from_str(file.read_text(encoding="utf-8"))
-            config = file.with_name(_CONFIG)
-            named = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
-        except Exception as error:  # the Rust library raises a bare Exception
-            raise ValueError(
-                f"{file} is damaged ({error}); save the tokenizer again or train a new one"
-            ) from error
-        return cls(backend, {r: t for r in ROLES if (t := _content(named.get(f"{r}_token")))})
+        return cls(*storage.read_tokenizer(path))
 
     @classmethod
     def from_transformers(cls, source: Any) -> Tokenizer:
         """Wrap a ``transformers`` tokenizer: the object, a directory, or a name on the hub.
 
-        Raises ValueError if the name is not to be had (no network, no such model) or the tokenizer is not a fast one.
+        Raises ValueError if the name is not to be had (no network, no such model) or the tokenizer
+        is not a fast one.
         """
-        if isinstance(source, (str, os.PathLike)):
-            source = _from_hub(source)
-        backend = getattr(source, "backend_tokenizer", None)
-        if backend is None:
-            raise ValueError(f"{type(source).__name__} has no fast version; load it with use_fast=True")
-        return cls(backend, {r: t for r in ROLES if (t := _content(getattr(source, f"{r}_token", None)))})
+        return cls(*storage.from_transformers(source))
 
     def to_transformers(self) -> PreTrainedTokenizerFast:
         """The same tokenizer as ``transformers`` has it. Needs the package ``transformers``."""
-        from transformers import PreTrainedTokenizerFast
-
-        named = {f"{role}_token": token for role, token in self._roles.items()}
-        return PreTrainedTokenizerFast(
-            tokenizer_object=self.backend, clean_up_tokenization_spaces=False, **named
-        )
+        return storage.to_transformers(self.backend, self._roles)
 
     def _starts_word(self, token: str) -> bool:
         model = self._state["model"]
@@ -235,7 +217,8 @@ class Tokenizer:
         return token.startswith(("Ġ", "▁"))
 
     def __repr__(self) -> str:
-        return f"Tokenizer(kind={self.kind!r}, vocab_size={self.vocab_size}, fingerprint={self.fingerprint[:8]!r})"
+        mark = self.fingerprint[:8]
+        return f"Tokenizer(kind={self.kind!r}, vocab_size={self.vocab_size}, fingerprint={mark!r})"
 
 
 def train_tokenizer(
@@ -248,20 +231,21 @@ def train_tokenizer(
     coverage: float = 0.9999,
     progress: bool = False,
 ) -> Tokenizer:
-    """Learn a vocabulary of ``vocab_size`` items from ``texts``. The same texts give the same tokenizer.
+    """Learn a vocabulary of ``vocab_size`` items; the same texts give the same tokenizer.
 
-    Args:
-        texts: documents. They are held in memory; of a corpus larger than that, give a sample.
-        vocab_size: items, the five specials included. A small text may offer fewer; the result then has fewer.
-        kind: ``wordpiece``, ``bpe`` (on bytes) or ``unigram``.
-        lowercase: fold case and strip accents, as BERT's "uncased" vocabularies do.
-        unicode_form: ``NFC``, ``NFKC``, ``NFD`` or ``NFKD``: applied first, so that two spellings of é become one.
-        coverage: share of the text's characters that the alphabet must cover, the frequent ones first; rarer
-            characters become [UNK]. ``bpe`` needs no such choice: its alphabet is the 256 bytes.
-        progress: show the library's progress bars.
+    texts: documents. They are held in memory; of a corpus larger than that, give a sample.
+    vocab_size: items, the five specials included. A small text may offer fewer; the result then has
+        fewer.
+    kind: ``wordpiece``, ``bpe`` (on bytes) or ``unigram``.
+    lowercase: fold case and strip accents, as BERT's "uncased" vocabularies do.
+    unicode_form: ``NFC``, ``NFKC``, ``NFD`` or ``NFKD``: applied first, so that two spellings of é
+        become one.
+    coverage: share of the text's characters that the alphabet must cover, the frequent ones first;
+        rarer characters become [UNK]. ``bpe`` needs no such choice: its alphabet is the 256 bytes.
+    progress: show the library's progress bars.
 
-    Raises TypeError if ``texts`` is one string, ValueError if there is no text, the kind is unknown or ``vocab_size``
-    cannot hold the specials and the alphabet.
+    Raises TypeError if ``texts`` is one string, ValueError if there is no text, the kind is unknown
+    or ``vocab_size`` cannot hold the specials and the alphabet.
     """
     backend = learn(
         _checked_texts(texts),
@@ -283,43 +267,3 @@ def _checked_texts(texts: Iterable[str]) -> list[str]:
         if not isinstance(text, str):
             raise TypeError(f"texts[{i}] must be a str, got {type(text).__name__}")
     return texts
-
-
-def _check_roles(backend: tokenizers.Tokenizer, roles: dict[str, str] | None) -> dict[str, str]:
-    found = {}
-    for role in ROLES:
-        names = (roles[role],) if roles and role in roles else _USUAL_NAMES[role]
-        token = next((name for name in names if backend.token_to_id(name) is not None), None)
-        if token is None:
-            raise ValueError(
-                f"the tokenizer has no {role} token (looked for {', '.join(names)}); add one with "
-                f"tokenizer.add_special_tokens({{'{role}_token': '{_USUAL_NAMES[role][0]}'}}) and let the model's "
-                "embedding grow with it, or choose a tokenizer made for masked language modelling"
-            )
-        found[role] = token
-    return found
-
-
-def _content(token: Any) -> str | None:
-    """A special token's text, whether it comes as a string, an AddedToken or its JSON."""
-    if isinstance(token, dict):
-        token = token.get("content")
-    return str(token) if token else None
-
-
-def _from_hub(name: str | os.PathLike) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"no tokenizer called {str(name)!r} here: it is neither a directory with a {_FILE} nor to be had from the "
-            "hub (no network, or no such name); check the spelling, go online once, or train one with train_tokenizer"
-        ) from error
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)

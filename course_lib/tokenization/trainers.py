@@ -1,14 +1,20 @@
-"""The three trainers of ``tokenizers`` over the same words, made repeatable; ``tokenization.train_tokenizer`` calls them.
+"""The three trainers of ``tokenizers`` over the same words, made repeatable.
 
-Text -> normalizer (Unicode form, case, accents) -> words (white space, punctuation, Chinese characters) -> model.
+``tokenization.train_tokenizer`` calls them.
 
-``tokenizers`` keeps words and characters in tables whose order changes from process to process, and so its WordPiece and
-Unigram trainers do not give the same vocabulary twice. Here the alphabet is chosen and numbered beforehand, and Unigram's
-scores are rounded and sorted afterwards: the same texts give the same tokenizer, on any number of cores.
+Text -> normalizer (Unicode form, case, accents) -> words (white space, punctuation, Chinese
+characters) -> model.
 
-Cost: one pass in Python that counts characters (about 20 MB/s), then the library's own training on all cores.
+``tokenizers`` keeps words and characters in tables whose order changes from process to process, and
+so its WordPiece and Unigram trainers do not give the same vocabulary twice. Here the alphabet is
+chosen and numbered beforehand, and Unigram's scores are rounded and sorted afterwards: the same
+texts give the same tokenizer, on any number of cores.
 
->>> backend = learn(["low lower lowest"], 40, "wordpiece", lowercase=True, unicode_form="NFC", coverage=1.0)
+Cost: one pass in Python that counts characters (about 20 MB/s), then the library's own training on
+all cores.
+
+>>> how = dict(lowercase=True, unicode_form="NFC", coverage=1.0)
+>>> backend = learn(["low lower lowest"], 40, "wordpiece", **how)
 >>> backend.encode("lower").tokens
 ['[CLS]', 'lower', '[SEP]']
 """
@@ -39,14 +45,16 @@ def learn(
     coverage: float,
     progress: bool = False,
 ) -> tokenizers.Tokenizer:
-    """A trained ``tokenizers.Tokenizer``; arguments and errors as in ``tokenization.train_tokenizer``."""
+    """A trained ``tokenizers.Tokenizer``; arguments and errors as in ``train_tokenizer``."""
     if kind not in KINDS:
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     if not 0 < coverage <= 1:
         raise ValueError(f"coverage must be in (0, 1], got {coverage}")
     backend = _assemble(kind, _normalizer(lowercase, unicode_form))
     if not any(text.strip() for text in texts):
-        raise ValueError("texts hold no character to learn from; give at least one text that is not empty")
+        raise ValueError(
+            "texts hold no character to learn from; give at least one text that is not empty"
+        )
     if kind == "bpe":
         return _finish(_train_bpe(backend, texts, vocab_size, progress))
     texts, alphabet = _limit_alphabet(texts, backend.normalizer, unicode_form, coverage)
@@ -63,16 +71,19 @@ def _normalizer(lowercase: bool, unicode_form: str) -> normalizers.Normalizer:
 
 
 def _assemble(kind: str, normalizer: normalizers.Normalizer) -> tokenizers.Tokenizer:
-    """An untrained tokenizer: the same words for all kinds, then each kind's marker, model and decoder."""
+    """An untrained tokenizer: the same words for all kinds, then marker, model and decoder."""
     unk = SPECIAL_TOKENS[1]
     words = pre_tokenizers.BertPreTokenizer()
     if kind == "wordpiece":
-        model, decoder, marker = models.WordPiece(unk_token=unk), decoders.WordPiece(cleanup=True), []
+        model, marker = models.WordPiece(unk_token=unk), []
+        decoder = decoders.WordPiece(cleanup=True)
     elif kind == "bpe":
-        model, marker = models.BPE(), [pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=False)]
+        model = models.BPE()
+        marker = [pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=False)]
         decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
     else:
-        model, marker = models.Unigram(), [pre_tokenizers.Metaspace(prepend_scheme="always", split=False)]
+        model = models.Unigram()
+        marker = [pre_tokenizers.Metaspace(prepend_scheme="always", split=False)]
         decoder = decoders.Metaspace(prepend_scheme="always", split=False)
     backend = tokenizers.Tokenizer(model)
     backend.normalizer, backend.decoder = normalizer, decoder
@@ -93,7 +104,8 @@ def _post_processor() -> processors.PostProcessor:
 class _Alphabet:
     """The characters that are kept, after normalisation, with their counts.
 
-    alone: those that are always words by themselves: punctuation and Chinese characters. inner: the others.
+    alone: those that are always words by themselves: punctuation and Chinese characters.
+    inner: the others.
     source: what each character of the texts as given becomes.
     """
 
@@ -108,7 +120,8 @@ class _Alphabet:
     def blank(self, texts: list[str], chars: frozenset[str] = frozenset()) -> list[str]:
         """The texts with spaces where a character is not kept, or is among ``chars``."""
         keep = set(self.counts) - chars
-        unwanted = "".join(re.escape(c) for c, normal in self.source.items() if not set(normal) <= keep)
+        unkept = (c for c, normal in self.source.items() if not set(normal) <= keep)
+        unwanted = "".join(map(re.escape, unkept))
         return [re.sub(f"[{unwanted}]", " ", text) for text in texts] if unwanted else texts
 
 
@@ -141,12 +154,14 @@ def _check_size(vocab_size: int, items: int) -> None:
     need = len(SPECIAL_TOKENS) + items
     if vocab_size < need:
         raise ValueError(
-            f"vocab_size={vocab_size} cannot hold {len(SPECIAL_TOKENS)} special tokens and an alphabet of {items}; "
-            f"use at least {need}, or (not for bpe) a smaller coverage"
+            f"vocab_size={vocab_size} cannot hold {len(SPECIAL_TOKENS)} special tokens and an "
+            f"alphabet of {items}; use at least {need}, or (not for bpe) a smaller coverage"
         )
 
 
-def _train_bpe(backend: tokenizers.Tokenizer, texts: list[str], vocab_size: int, progress: bool) -> dict:
+def _train_bpe(
+    backend: tokenizers.Tokenizer, texts: list[str], vocab_size: int, progress: bool
+) -> dict:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     _check_size(vocab_size, len(alphabet))
     trainer = trainers.BpeTrainer(
@@ -160,22 +175,41 @@ def _train_bpe(backend: tokenizers.Tokenizer, texts: list[str], vocab_size: int,
 
 
 def _train_wordpiece(
-    backend: tokenizers.Tokenizer, texts: list[str], vocab_size: int, alphabet: _Alphabet, progress: bool
+    backend: tokenizers.Tokenizer,
+    texts: list[str],
+    vocab_size: int,
+    alphabet: _Alphabet,
+    progress: bool,
 ) -> dict:
-    """The characters are numbered beforehand, by the list of special tokens: the library's order is random."""
+    """WordPiece, by the library.
+
+    The characters are numbered beforehand, by the list of special tokens: the library's order is
+    random.
+    """
     characters = [*sorted(alphabet.counts), *("##" + c for c in alphabet.inner)]
     _check_size(vocab_size, len(characters))
     first = [*SPECIAL_TOKENS, *characters]
-    trainer = trainers.WordPieceTrainer(vocab_size=vocab_size, special_tokens=first, show_progress=progress)
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=vocab_size, special_tokens=first, show_progress=progress
+    )
     backend.train_from_iterator(texts, trainer, length=len(texts))
     return json.loads(backend.to_str())
 
 
 def _train_unigram(
-    backend: tokenizers.Tokenizer, texts: list[str], vocab_size: int, alphabet: _Alphabet, progress: bool
+    backend: tokenizers.Tokenizer,
+    texts: list[str],
+    vocab_size: int,
+    alphabet: _Alphabet,
+    progress: bool,
 ) -> dict:
-    """Characters that are words by themselves get their item ready made, marker included, and are not trained on."""
-    alone = [["▁" + c, math.log(alphabet.counts[c] / sum(alphabet.counts.values()))] for c in alphabet.alone]
+    """Unigram, by the library.
+
+    Characters that are words by themselves get their item ready made, marker included, and are not
+    trained on.
+    """
+    total = sum(alphabet.counts.values())
+    alone = [["▁" + c, math.log(alphabet.counts[c] / total)] for c in alphabet.alone]
     # One for the marker; and the library overshoots unless one longer piece has room.
     _check_size(vocab_size, len(alphabet.counts) + 1 + bool(alphabet.inner))
     pieces = [["▁", 0.0]]
@@ -186,7 +220,8 @@ def _train_unigram(
             unk_token="[UNK]",
             show_progress=progress,
         )
-        backend.train_from_iterator(alphabet.blank(texts, alphabet.alone), trainer, length=len(texts))
+        texts = alphabet.blank(texts, alphabet.alone)
+        backend.train_from_iterator(texts, trainer, length=len(texts))
         pieces = json.loads(backend.to_str())["model"]["vocab"][len(SPECIAL_TOKENS) :]
     state = json.loads(backend.to_str())
     specials = [[token, 0.0] for token in SPECIAL_TOKENS]
@@ -196,10 +231,11 @@ def _train_unigram(
 
 
 def _canonical(pieces: list[list], n_characters: int, alone: list[list]) -> list[list]:
-    """Unigram's pieces without the traces of the order in which the library visited words and characters.
+    """Unigram's pieces without the traces of the order in which the library visited the text.
 
-    Scores are rounded to 1e-4 nats. The characters that no piece of the text needed are given scores by the library
-    in steps of 1e-4 from the lowest upwards, in random order: here they all get the lowest.
+    Scores are rounded to 1e-4 nats. The characters that no piece of the text needed are given
+    scores by the library in steps of 1e-4 from the lowest upwards, in random order: here they all
+    get the lowest.
     """
     lowest = min(score for _, score in pieces)
     ladder = lowest + 1e-4 * (n_characters + 1)
@@ -209,7 +245,10 @@ def _canonical(pieces: list[list], n_characters: int, alone: list[list]) -> list
 
 
 def _finish(state: dict) -> tokenizers.Tokenizer:
-    """The trained state with the five specials as specials (and not the alphabet, which WordPiece's trainer got so)."""
+    """The trained state with the five specials as specials.
+
+    The alphabet, which WordPiece's trainer got as specials, is none.
+    """
     trained = tokenizers.Tokenizer.from_str(json.dumps(state | {"added_tokens": []}))
     trained.add_special_tokens(list(SPECIAL_TOKENS))
     trained.post_processor = _post_processor()

@@ -1,12 +1,13 @@
-"""Unigram segmentation by hand (Kudo 2018): the most probable way to cut a word, and where the probabilities come from.
+"""Unigram segmentation by hand (Kudo 2018): the most probable way to cut a word, and its training.
 
-A word is cut into items u_1 ... u_m of a vocabulary, with probability p(u_1) ... p(u_m), each item drawn on its own.
-Using it: of all segmentations take the most probable, by Viterbi's algorithm. Training it: start with far too many
-items; find their probabilities by expectation maximisation, the segmentations being hidden; throw away the items that
-are missed least; repeat until the wanted number is left.
+A word is cut into items u_1 ... u_m of a vocabulary, with probability p(u_1) ... p(u_m), each item
+drawn on its own. Using it: of all segmentations take the most probable, by Viterbi's algorithm.
+Training it: start with far too many items; find their probabilities by expectation maximisation,
+the segmentations being hidden; throw away the items that are missed least; repeat until the wanted
+number is left.
 
-Cost: Viterbi takes time proportional to the length of the word times that of the longest item. The training here is
-to be read, on a toy text; ``tokenizers`` does it on megabytes.
+Cost: Viterbi takes time proportional to the length of the word times that of the longest item. The
+training here is to be read, on a toy text; ``tokenizers`` does it on megabytes.
 
 >>> best_segmentation("lowest", {"low": -1.0, "est": -1.5, "lowe": -3.0, "st": -2.0})
 (['low', 'est'], -2.5)
@@ -18,17 +19,18 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-UNKNOWN_PENALTY = (
-    10.0  # nats below the least probable item, for a character that no item covers (as in tokenizers)
-)
+# nats below the least probable item, for a character that no item covers (as in tokenizers)
+UNKNOWN_PENALTY = 10.0
 
 
 def best_segmentation(word: str, log_probs: Mapping[str, float]) -> tuple[list[str], float]:
-    """Viterbi: the segmentation of highest probability under a unigram model, and its log-probability (nats).
+    """Viterbi: the segmentation of highest probability under a unigram model.
 
-    ``log_probs``: vocabulary items and their log-probabilities. A character that no item covers costs
-    ``UNKNOWN_PENALTY`` more than the least probable item; neighbours of that kind come out as one piece. Ties: the
-    longer last piece.
+    Returned with its log-probability (nats).
+
+    ``log_probs``: vocabulary items and their log-probabilities. A character that no item covers
+    costs ``UNKNOWN_PENALTY`` more than the least probable item; neighbours of that kind come out as
+    one piece. Ties: the longer last piece.
 
     Recursion, with s(j) the score of the best segmentation of the first j characters: s(0) = 0,
     s(j) = max over i < j of s(i) + log p(word[i:j]).
@@ -62,10 +64,12 @@ def _trace_back(word: str, starts: Sequence[int], known: Mapping[str, float]) ->
     return pieces[::-1]
 
 
-def seed_pieces(word_counts: Mapping[str, int], max_length: int = 8, min_count: int = 2) -> dict[str, float]:
-    """Unigram's first, much too large vocabulary: all frequent substrings, log-probabilities by their counts.
+def seed_pieces(
+    word_counts: Mapping[str, int], max_length: int = 8, min_count: int = 2
+) -> dict[str, float]:
+    """Unigram's first, much too large vocabulary: all frequent substrings.
 
-    Single characters are always in.
+    Log-probabilities are by their counts. Single characters are always in.
     """
     counts: Counter[str] = Counter()
     for word, times in word_counts.items():
@@ -76,16 +80,16 @@ def seed_pieces(word_counts: Mapping[str, int], max_length: int = 8, min_count: 
 
 
 def expected_counts(word_counts: Mapping[str, int], log_probs: Mapping[str, float]) -> Counter[str]:
-    """E step: how often each item is used, on average over *all* segmentations, weighted by their probability.
+    """E step: how often each item is used, on average over *all* segmentations.
 
-    Forward and backward sums a(j), b(i); the item word[i:j] has posterior probability
-    a(i) p(word[i:j]) b(j) / a(end).
+    The segmentations are weighted by their probability. Forward and backward sums a(j), b(i); the
+    item word[i:j] has posterior probability a(i) p(word[i:j]) b(j) / a(end).
     """
     expected: Counter[str] = Counter()
     for word, times in word_counts.items():
         n = len(word)
-        spans = [(i, j, math.exp(log_probs[word[i:j]])) for i in range(n) for j in range(i + 1, n + 1)
-                 if word[i:j] in log_probs]  # fmt: skip
+        places = [(i, j) for i in range(n) for j in range(i + 1, n + 1) if word[i:j] in log_probs]
+        spans = [(i, j, math.exp(log_probs[word[i:j]])) for i, j in places]
         forward, backward = [1.0] + [0.0] * n, [0.0] * n + [1.0]
         for i, j, p in spans:  # ordered by start: forward[i] is complete when it is used
             forward[j] += forward[i] * p
@@ -99,10 +103,13 @@ def expected_counts(word_counts: Mapping[str, int], log_probs: Mapping[str, floa
 def prune(
     word_counts: Mapping[str, int], log_probs: Mapping[str, float], size: int, shrink: float = 0.75
 ) -> dict[str, float]:
-    """Keep the items whose removal would cost most, at least ``size`` and the share ``shrink`` of them.
+    """Keep the items whose removal would cost most.
 
-    The cost of removing an item: its expected count times the drop in log-probability when its place is taken by the
-    best segmentation of it into other items. Single characters stay, so that nothing becomes unknown.
+    At least ``size`` are kept, and the share ``shrink`` of all.
+
+    The cost of removing an item: its expected count times the drop in log-probability when its
+    place is taken by the best segmentation of it into other items. Single characters stay, so that
+    nothing becomes unknown.
     """
     counts = expected_counts(word_counts, log_probs)
 
@@ -117,11 +124,14 @@ def prune(
     return _log_shares({piece: max(counts[piece], 1e-6) for piece in kept})
 
 
-def train_unigram(word_counts: Mapping[str, int], size: int, *, max_length: int = 8) -> dict[str, float]:
-    """Learn ``size`` items and their log-probabilities: from too many down, by turns of EM and pruning (Kudo 2018).
+def train_unigram(
+    word_counts: Mapping[str, int], size: int, *, max_length: int = 8
+) -> dict[str, float]:
+    """Learn ``size`` items and their log-probabilities, from too many down (Kudo 2018).
 
-    The library differs in detail: it finds the seeds with a suffix array, and its M step, after Liang and Klein,
-    puts digamma in the logarithm's place, which starves rare items; so compare results, not digits.
+    EM and pruning take turns. The library differs in detail: it finds the seeds with a suffix
+    array, and its M step, after Liang and Klein, puts digamma in the logarithm's place, which
+    starves rare items; so compare results, not digits.
     Raises ValueError if ``size`` is smaller than the number of characters.
     """
     log_probs = seed_pieces(word_counts, max_length)

@@ -1,7 +1,7 @@
 """One training loop for every objective: steps, checkpoints, exact resuming (chapter 09)."""
 
 from .checkpoint import CheckpointError, latest_checkpoint
-from .config import TrainConfig
+from .config import LoopConfig, TrainConfig
 from .interruption import Interrupted
 from .loop import train
 from .run import NonFiniteError, TrainResult
@@ -10,6 +10,7 @@ from .saved_model import load_model, save_model
 __all__ = [
     "CheckpointError",
     "Interrupted",
+    "LoopConfig",
     "NonFiniteError",
     "TrainConfig",
     "TrainResult",

@@ -1,8 +1,8 @@
 """Saving and loading: tensors as safetensors, everything else as JSON, all or nothing.
 
-A checkpoint is a folder, written under another name and renamed when every byte is on the disk. A process killed in
-the middle leaves the previous checkpoint, never half of a new one. The JSON holds the SHA-256 of the tensor file, so
-that damage is noticed at loading and not as a strange loss.
+A checkpoint is a folder, written under another name and renamed when every byte is on the disk. A
+process killed in the middle leaves the previous checkpoint, never half of a new one. The JSON holds
+the SHA-256 of the tensor file, so that damage is noticed at loading and not as a strange loss.
 
     run/
       step-00000200/  state.safetensors  state.json
@@ -35,6 +35,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from course_lib.whole_files import written_whole
+
 _FORMAT = 1
 _NAME = re.compile(r"step-(\d{8,})")
 
@@ -51,52 +53,35 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _sync(path: Path) -> None:
-    """Make the disk hold what the file system has promised (a folder's sync makes its names last)."""
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except PermissionError:  # Windows can't open a folder; its renames are durable without
-        return
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def write_folder(path: Path, tensors: dict[str, Tensor], info: dict) -> None:
     """Write ``state.safetensors`` and ``state.json`` into a new folder ``path``, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    work = path.with_name(f".writing-{path.name}-{os.getpid()}")
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
     try:
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, work / "state.safetensors")
-        info = {"format": _FORMAT, "sha256": _sha256(work / "state.safetensors"), **info}
-        (work / "state.json").write_text(json.dumps(info, indent=2), "utf-8")
-        shutil.copymode(work / "state.json", work / "state.safetensors")  # save_file lets only the owner read
-        for file in (*work.iterdir(), work):
-            _sync(file)
-        old = path.with_name(f".old-{path.name}-{os.getpid()}")
-        if path.exists():
-            os.replace(path, old)  # a folder can't be replaced in one move unless it is empty
-        os.replace(work, path)
-        shutil.rmtree(old, ignore_errors=True)
-        _sync(path.parent)
+        with written_whole(path) as work:
+            work.mkdir()
+            file = work / "state.safetensors"
+            save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, file)
+            info = {"format": _FORMAT, "sha256": _sha256(file), **info}
+            (work / "state.json").write_text(json.dumps(info, indent=2), "utf-8")
+            # save_file lets only the owner read
+            shutil.copymode(work / "state.json", file)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
-            f"could not write the checkpoint {path}: {error}. Free some space or choose another folder; the earlier "
-            "checkpoints are untouched"
+            f"could not write the checkpoint {path}: {error}. Free some space or choose another "
+            "folder; the earlier checkpoints are untouched"
         ) from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
 
 
 def read_folder(path: Path) -> tuple[dict[str, Tensor], dict]:
-    """The inverse of ``write_folder``. Raises CheckpointError when something is missing or damaged."""
+    """The inverse of ``write_folder``.
+
+    Raises CheckpointError when something is missing or damaged.
+    """
     try:
         info = json.loads((path / "state.json").read_text("utf-8"))
         if info.get("format") != _FORMAT:
-            raise CheckpointError(f"{path} has format {info.get('format')}; this version reads {_FORMAT}")
+            raise CheckpointError(
+                f"{path} has format {info.get('format')}; this version reads {_FORMAT}"
+            )
         if _sha256(path / "state.safetensors") != info["sha256"]:
             raise CheckpointError(
                 f"{path}/state.safetensors is damaged: its SHA-256 is not the one in state.json"
@@ -109,7 +94,10 @@ def read_folder(path: Path) -> tuple[dict[str, Tensor], dict]:
 def save_checkpoint(
     run: str | os.PathLike, step: int, tensors: dict[str, Tensor], info: dict, *, keep: int = 2
 ) -> Path:
-    """Write ``run/step-XXXXXXXX`` and delete all but the newest ``keep`` (0 keeps all). Returns its path."""
+    """Write ``run/step-XXXXXXXX`` and delete all but the newest ``keep`` (0 keeps all).
+
+    Returns its path.
+    """
     path = Path(run) / f"step-{step:08d}"
     write_folder(path, tensors, {"step": step, **info})
     for leftover in path.parent.glob(".writing-step-*"):  # of processes that were killed
@@ -127,7 +115,10 @@ def checkpoints(run: str | os.PathLike) -> list[Path]:
 
 
 def load_checkpoint(path: str | os.PathLike) -> tuple[dict[str, Tensor], dict]:
-    """Tensors and the JSON part of one checkpoint. Raises CheckpointError when it is missing or damaged."""
+    """Tensors and the JSON part of one checkpoint.
+
+    Raises CheckpointError when it is missing or damaged.
+    """
     return read_folder(Path(path))
 
 
@@ -158,7 +149,9 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tenso
     return tensors, {"groups": state["param_groups"], "rest": rest}
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], info: dict) -> None:
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], info: dict
+) -> None:
     """The inverse of ``optimizer_tensors``."""
     state: dict[int, dict] = {}
     for key, value in {**tensors, **info["rest"]}.items():

@@ -1,12 +1,12 @@
 """Checkpoints written beside the training, not in its way.
 
-    training   step 200 | copy | step 201, 202, 203 ...             | step 400 | wait for 200, copy | ...
+    training   step 200 | copy | step 201, 202, 203 ...      | step 400 | wait for 200, copy | ...
     writing                    | write, hash, sync, rename: step-00000200 |
 
-Only the copy holds the training up: one pass over the weights and moments in memory. Writing, hashing and waiting for the
-disk go on in a thread. A checkpoint is still all or nothing, and still exact, because what is written is the copy; if the
-process is killed before the thread is done, the one before it counts. There is never more than one being written: the
-next one waits for it.
+Only the copy holds the training up: one pass over the weights and moments in memory. Writing,
+hashing and waiting for the disk go on in a thread. A checkpoint is still all or nothing, and still
+exact, because what is written is the copy; if the process is killed before the thread is done, the
+one before it counts. There is never more than one being written: the next one waits for it.
 
 Cost: 12 bytes a parameter of memory while it writes.
 
@@ -37,14 +37,23 @@ from . import checkpoint
 
 
 class CheckpointWriter:
-    """Writes checkpoints in a thread, one at a time. What goes wrong there is raised by the next ``save`` or ``wait``."""
+    """Writes checkpoints in a thread, one at a time.
+
+    What goes wrong there is raised by the next ``save`` or ``wait``.
+    """
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
     def save(
-        self, run: str | os.PathLike, step: int, tensors: dict[str, Tensor], info: dict, *, keep: int = 2
+        self,
+        run: str | os.PathLike,
+        step: int,
+        tensors: dict[str, Tensor],
+        info: dict,
+        *,
+        keep: int = 2,
     ) -> Path:
         """Copy everything and begin to write ``run/step-XXXXXXXX``; returns where it will be.
 

@@ -1,7 +1,8 @@
 """Ctrl-C and SIGTERM, turned into a wish: finish the step, save, then stop.
 
-A machine that is taken away sends SIGTERM some seconds before it is gone. Python would raise wherever it stands, in the
-middle of an update too; here the signal only sets a flag, and the loop looks at it between two steps.
+A machine that is taken away sends SIGTERM some seconds before it is gone. Python would raise
+wherever it stands, in the middle of an update too; here the signal only sets a flag, and the loop
+looks at it between two steps.
 
 >>> with finish_the_step_on_signals() as stop:
 ...     signal.raise_signal(signal.SIGTERM)
@@ -25,7 +26,8 @@ class Interrupted(KeyboardInterrupt):
 def finish_the_step_on_signals() -> Iterator[threading.Event]:
     """An event that Ctrl-C or SIGTERM sets; a second Ctrl-C interrupts at once."""
     stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
+    # only the main thread may set handlers
+    if threading.current_thread() is not threading.main_thread():
         yield stop
         return
 
@@ -34,7 +36,9 @@ def finish_the_step_on_signals() -> Iterator[threading.Event]:
             raise KeyboardInterrupt
         stop.set()
 
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield stop
     finally:

@@ -7,39 +7,74 @@
 
 Choices, and what each costs:
 
-* The loss of a step is the mean over its *tokens*. With accumulation each micro-batch's sum is divided by the number
-  of targets of the whole batch, so that k micro-batches give the gradient of the one large batch also when their
-  mask counts differ. (Averaging the micro-batches' means gives another gradient.)
-* The budget is steps or seconds. Seconds count training only, not evaluation or saving. With seconds the learning
-  rate follows the clock, so two runs are alike but not equal; with steps a run can be repeated exactly.
-* Resuming is exact: weights, moments, random generators, loss scale and counters are saved, and the stream can seek.
-  A run killed at any step and resumed ends with the same bits as one that was not (on the same machine, with a budget
-  of steps).
-* A loss or gradient that is not finite stops the run at its step. On a GPU it is looked for between log lines only,
-  since each look stalls the device; the step that is reported is still the right one.
+* The loss of a step is the mean over its *tokens*. With accumulation each micro-batch's sum is
+  divided by the number of targets of the whole batch, so that k micro-batches give the gradient of
+  the one large batch also when their mask counts differ. (Averaging the micro-batches' means gives
+  another gradient.)
+* The budget is steps or seconds. Seconds count training only, not evaluation or saving. With
+  seconds the learning rate follows the clock, so two runs are alike but not equal; with steps a run
+  can be repeated exactly.
+* Resuming is exact: weights, moments, random generators, loss scale and counters are saved, and the
+  stream can seek. A run killed at any step and resumed ends with the same bits as one that was not
+  (on the same machine, with a budget of steps).
+* A loss or gradient that is not finite stops the run at its step. On a GPU it is looked for between
+  log lines only, since each look stalls the device; the step that is reported is still the right
+  one.
 * Checkpoints are written in a thread from a copy; training waits for the copy only.
 * Ctrl-C and SIGTERM finish the step, save, and then stop.
 
-Sources: Micikevicius et al. 2018 (arXiv:1710.03740, mixed precision and loss scaling), Pascanu et al. 2013
-(arXiv:1211.5063, clipping).
+Sources: Micikevicius et al. 2018 (arXiv:1710.03740, mixed precision and loss scaling), Pascanu et
+al. 2013 (arXiv:1211.5063, clipping).
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
 
+from course_lib import hardware
 from course_lib.batch import Batch
 from course_lib.batches import Stream
 from course_lib.distributed import Workers
+from course_lib.distributed.sharding import whole
+from course_lib.hardware import autocast
 from course_lib.objectives import Objective
+from course_lib.optimisation import SCHEDULES
 
 from .config import TrainConfig
 from .interruption import Interrupted, finish_the_step_on_signals
-from .run import Run, TrainResult
+from .learner import prepare
+from .run import Run, TrainResult, check_arguments
+
+
+def step(run: Run) -> None:
+    """Forward, backward, update: one step of ``run``, on its next batch."""
+    learner, config, workers = run.learner, run.config, run.workers
+    lr = config.lr * SCHEDULES[config.schedule](run.progress.share(config), warmup=config.warmup)
+    for group in learner.optimizer.param_groups:
+        group["lr"] = lr * group.get("lr_scale", 1.0)
+
+    batch = run.stream.batch(run.progress.step)
+    for micro, last in batch.split(config.accumulation):
+        with workers.accumulating(learner.wrapped, last=last):
+            with autocast(learner.device, learner.precision):
+                loss = learner.objective(learner.forward, workers.share(micro).to(learner.device))
+            # backward averages over workers, each of which has a part of the sum
+            share = loss.total * workers.count / max(1, batch.n_targets)
+            learner.scaler.scale(share).backward()
+        run.window.add(loss, run.progress.step)
+
+    learner.scaler.unscale_(learner.optimizer)
+    norm = whole(nn.utils.clip_grad_norm_(learner.trainable, config.clip or math.inf))
+    run.watch(norm)
+    learner.scaler.step(learner.optimizer)
+    learner.scaler.update()
+    learner.optimizer.zero_grad(set_to_none=True)
+    run.did(batch, lr, norm)
 
 
 def train(
@@ -61,25 +96,24 @@ def train(
     validation: fixed batches for ``evaluate_every``; their records have ``validation_nll``.
     out: folder for checkpoints and ``metrics.jsonl``; without it nothing is written.
     resume: go on from the newest whole checkpoint in ``out``, or start if there is none.
-    workers: from ``distributed.join``: all call this function with the same arguments, and share each batch's rows. Only
-        the first writes, shows progress and calls ``on_record``. Their number may change when a run is resumed. With
-        ``workers.sharded`` the model is left sharded.
+    workers: from ``distributed.join``: all call this with the same arguments, and share each
+        batch's rows. Only the first writes, shows progress and calls ``on_record``. Their number
+        may change when a run is resumed. With ``workers.sharded`` the model is left sharded.
 
-    Raises NonFiniteError with advice, Interrupted (a KeyboardInterrupt) after saving, and CheckpointError when the
-    checkpoint belongs to another run. The global random generators of torch are seeded with ``config.seed``.
+    Seeds torch's global generators with ``config.seed``. Raises NonFiniteError with advice,
+    Interrupted (a KeyboardInterrupt) after saving, CheckpointError for another run's checkpoint.
     """
-    run = Run(model, objective, stream, config, validation, out, device, progress, on_record, workers)
+    check_arguments(config, validation, out, resume)
+    learner = prepare(model, objective, config, torch.device(device or hardware.device()), workers)
+    run = Run(learner, stream, config, validation, out, on_record, show=progress)
     if resume:
         run.restore()
     with finish_the_step_on_signals() as stop, run.bar, run.written():
-        while run.progress < 1 and not run.out_of_patience:
-            run.step()
+        while run.progress.share(config) < 1 and not run.out_of_patience:
+            with run.clock():
+                step(run)
+            run.do_what_is_due()
             if workers.largest(stop.is_set()):
-                where = (
-                    f"saved in {run.save()}; go on with resume=True"
-                    if run.out
-                    else "not saved: no out folder"
-                )
-                raise Interrupted(f"stopped after step {run.done}, {where}")
+                raise Interrupted(f"stopped after step {run.progress.step}, {run.save_or_say()}")
         run.finish()
     return run.result()

@@ -1,21 +1,25 @@
 """Where a run's numbers go: a list in memory, a file of JSON lines, and TensorBoard if asked.
 
-Each record is a flat dictionary with ``step`` and ``seconds``. To send them elsewhere (W&B, Trackio), give ``train``
-a function of one record: ``train(..., on_record=wandb.log)``.
+Each record is a flat dictionary with ``step`` and ``seconds``. To send them elsewhere (W&B,
+Trackio), give ``train`` a function of one record: ``train(..., on_record=wandb.log)``.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
+
+from course_lib.whole_files import write_text_whole
 
 
 class Tracker:
     """Keeps the records of a run, in memory and, with ``out``, in ``out/metrics.jsonl``.
 
-    last_step: when a run is resumed, records after this step are dropped; the resumed run writes them again.
-    write: False for all but the first of several workers: they keep the records in memory, and read those of old.
+    last_step: when a run is resumed, records after this step are dropped; the resumed run writes
+        them again.
+    write: False for all but the first of several workers: they keep the records in memory, and
+        read those of old.
+
     Raises ImportError with the remedy if ``tensorboard`` is asked for and not installed.
     """
 
@@ -28,21 +32,25 @@ class Tracker:
         write: bool = True,
     ) -> None:
         self.path = out / "metrics.jsonl" if out else None
-        self.records: list[dict] = self._recall(last_step) if self.path and last_step is not None else []
+        self.records: list[dict] = (
+            self._recall(last_step) if self.path and last_step is not None else []
+        )
         if not write:
             self.path, out = None, None
-        self._board = _summary_writer(out / "tensorboard", last_step) if out and tensorboard else None
+        self._board = (
+            _summary_writer(out / "tensorboard", last_step) if out and tensorboard else None
+        )
         if self.path:
-            work = self.path.with_suffix(".writing")
-            work.write_text("".join(json.dumps(record) + "\n" for record in self.records), "utf-8")
-            os.replace(work, self.path)
+            lines = "".join(json.dumps(record) + "\n" for record in self.records)
+            write_text_whole(self.path, lines)
 
     def _recall(self, last_step: int) -> list[dict]:
         records = []
         for line in self.path.read_text("utf-8").splitlines() if self.path.exists() else []:
             try:
                 record = json.loads(line)
-            except json.JSONDecodeError:  # the line that was being written when the process died
+            # the line that was being written when the process died
+            except json.JSONDecodeError:
                 continue
             if record["step"] <= last_step:
                 records.append(record)

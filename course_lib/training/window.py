@@ -1,7 +1,8 @@
-"""What happened since the last log line: summed up on the device, looked at only when a line is due.
+"""What happened since the last log line: summed on the device, looked at when a line is due.
 
-Reading a number from a GPU stalls it until all that was asked of it is done. So the loss, and whether anything was not
-finite, stay there as tensors; a look between log lines would cost more than the sum does.
+Reading a number from a GPU stalls it until all that was asked of it is done. So the loss, and
+whether anything was not finite, stay there as tensors; a look between log lines would cost more
+than the sum does.
 
 >>> from course_lib.objectives import Loss
 >>> window = Window(torch.device("cpu"))

@@ -1,12 +1,13 @@
 """Assignments: make the student versions, grade a folder of submissions, prove the grader.
 
-    python notebooks/assignments/grade.py build                  the student version of each assignment
-    python notebooks/assignments/grade.py check                  full marks for the solution, none for the untouched version
-    python notebooks/assignments/grade.py grade SUBMISSIONS      table and feedback pages
-    python notebooks/assignments/grade.py manual                 take over the points filled into manual.csv
+    python notebooks/assignments/grade.py build               the student version of each assignment
+    python notebooks/assignments/grade.py check               prove the grader, see run_check
+    python notebooks/assignments/grade.py grade SUBMISSIONS   table and feedback pages
+    python notebooks/assignments/grade.py manual              take over the points of manual.csv
 
-All take `--assignment NAME`. Without it build and check do all there are, grade looks at what was handed in, and manual
-at what was graded. Grading runs the students' code on this machine, unsandboxed. See README.md beside this file.
+All take `--assignment NAME`. Without it build and check do all there are, grade looks at what was
+handed in, and manual at what was graded. Grading runs the students' code on this machine,
+unsandboxed. See README.md beside this file.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from grader.report import Row
 
 OUT = ROOT / "_build" / "assignments"
 WARNING = (
-    "Grading runs the students' code on this machine, with your rights and without a sandbox (see README.md)."
+    "Grading runs the students' code on this machine, "
+    "with your rights and without a sandbox (see README.md)."
 )
 
 
@@ -57,10 +59,14 @@ def parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if name == "grade":
             command.add_argument(
-                "submissions", type=Path, help="folder of WHO.ipynb, WHO/*.ipynb or nbgrader's submitted/"
+                "submissions",
+                type=Path,
+                help="folder of WHO.ipynb, WHO/*.ipynb or nbgrader's submitted/",
             )
             command.add_argument("--timeout", type=int, default=20, help="seconds for a cell (20)")
-            command.add_argument("--limit", type=int, default=180, help="seconds for a submission (180)")
+            command.add_argument(
+                "--limit", type=int, default=180, help="seconds for a submission (180)"
+            )
             command.add_argument("--memory", type=float, default=6, help="GiB for a submission (6)")
             command.add_argument(
                 "--accept-missing", action="store_true", help="no trace of an answer: not attempted"
@@ -76,7 +82,7 @@ def chosen(options: argparse.Namespace) -> list[str]:
 
 
 def run_build(options: argparse.Namespace) -> list[Path]:
-    """Make the student versions, check that nothing of the solution is left in them and that they run."""
+    """Make the student versions; check that they run and that nothing of the solution is left."""
     out = options.out or OUT
     return [build_one(name, out) for name in chosen(options)]
 
@@ -148,11 +154,13 @@ def fill(rows: list[Row], answer: dict) -> None:
         row.grades = answer["grades"].get(row.id, {}) if not row.problem else {}
         late = answer["slow"].get(row.id)
         if late:
-            row.remarks.append(f"stopped after the time limit (an endless loop?): {', '.join(late)}")
+            row.remarks.append(
+                f"stopped after the time limit (an endless loop?): {', '.join(late)}"
+            )
 
 
 def run_manual(options: argparse.Namespace) -> list[Row]:
-    """Take over the points that were filled into manual.csv: new table, new feedback pages, no student code is run."""
+    """Take over the points filled into manual.csv: new table and pages, no student code is run."""
     options.out = options.out or state.graded_folder(OUT / "graded", options.assignment)
     options.assignment, rows = state.load(options.out, options.assignment)
     sheet = options.sheet or options.out / "manual.csv"
@@ -169,32 +177,24 @@ def run_manual(options: argparse.Namespace) -> list[Row]:
 
 def publish(rows: list[Row], options: argparse.Namespace) -> None:
     """Write the table, the pages and the sheet; print the table."""
-    pages = options.out / "feedback"
+    pages, sheet, name = options.out / "feedback", options.out / "manual.csv", options.assignment
     shutil.rmtree(pages, ignore_errors=True)
     pages.mkdir(parents=True)
     for row in rows:
-        made = (
-            course_folder(options.out)
-            / "feedback"
-            / row.id
-            / options.assignment
-            / f"{options.assignment}.html"
-        )
+        made = course_folder(options.out) / "feedback" / row.id / name / f"{name}.html"
         text = report.page(row, None if row.problem else made)
         (pages / f"{row.id}.html").write_text(text, encoding="utf-8")
     report.write_csv(rows, options.out / "grades.csv")
-    report.write_manual(rows, options.out / "manual.csv")
-    state.save(options.out, options.assignment, rows)
+    report.write_manual(rows, sheet)
+    state.save(options.out, name, rows)
     text = report.as_text(rows)
     (options.out / "grades.txt").write_text(text + "\n", encoding="utf-8")
     print(text)
-    print(
-        f"\ntable: {options.out / 'grades.csv'}   pages: {pages}   manual points: {options.out / 'manual.csv'}"
-    )
+    print(f"\ntable: {options.out / 'grades.csv'}   pages: {pages}   manual points: {sheet}")
 
 
 def run_check(options: argparse.Namespace) -> None:
-    """Build, and prove the grader: full marks for the reference solution, none for the untouched student version."""
+    """Build, and prove the grader: full marks for the solution, none for the untouched version."""
     for name in chosen(options):
         check_one(name, options.out / name if options.out else OUT / "check" / name)
 
@@ -215,17 +215,19 @@ def check_one(name: str, out: Path) -> None:
         parser().parse_args(["grade", str(folder), "--out", str(out / "graded")])
     )
     automatic = [g for g in reference.grades.values() if not g["manual"]]
-    if reference.problem or not automatic or any(grade["points"] != grade["max"] for grade in automatic):
+    full = all(grade["points"] == grade["max"] for grade in automatic)
+    if reference.problem or not automatic or not full:
         raise GradingError(f"{name}: the reference solution does not get full marks")
     if untouched.problem or untouched.total != 0:
         raise GradingError(f"{name}: the untouched student version gets points")
     print(
-        f"check passed: {name}: full marks for the reference solution, none for the untouched student version"
+        f"check passed: {name}: full marks for the reference solution, "
+        "none for the untouched student version"
     )
 
 
 def course_folder(out: Path) -> Path:
-    """nbgrader's course folder for these results (its gradebook.db serves `nbgrader formgrader` too)."""
+    """nbgrader's course folder for these results (gradebook.db serves `nbgrader formgrader`)."""
     folder = out.resolve() / "course"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

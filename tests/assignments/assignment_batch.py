@@ -1,7 +1,8 @@
-"""A folder of submissions graded through nbgrader, from files to table and feedback pages: made once, looked at by many tests.
+"""A folder of submissions graded through nbgrader: made once, looked at by many tests.
 
-A kernel for each submission and a build of the student version cost seconds each. So an assignment has one batch of few
-submissions here, and its many planted faults go through the fast judge of assignment_judge.py.
+A kernel for each submission and a build of the student version cost seconds each. So an assignment
+has one batch of few submissions here, and its many planted faults go through the fast judge of
+assignment_judge.py.
 """
 
 from __future__ import annotations
@@ -48,15 +49,19 @@ class Batch:
         """The modules that the student version imports."""
         code = "\n".join(cell.source for cell in self.release.cells if cell.cell_type == "code")
         nodes = list(ast.walk(ast.parse(code)))
-        modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        modules = {
+            alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names
+        }
         modules |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
         return {name.split(".")[0] for name in modules}
 
 
 def graded_batch(
-    name: str, folder: Path, submissions: Callable[[nbformat.NotebookNode, nbformat.NotebookNode], Notebooks]
+    name: str,
+    folder: Path,
+    submissions: Callable[[nbformat.NotebookNode, nbformat.NotebookNode], Notebooks],
 ) -> Batch:
-    """Build the student version of an assignment once, and grade what `submissions(source, release)` hands in.
+    """Build the student version once, and grade what `submissions(source, release)` hands in.
 
     Args:
         name: the assignment.
@@ -71,7 +76,8 @@ def graded_batch(
     for who, notebook in submissions(source, release).items():
         nbformat.write(notebook, handed_in / f"{who}.ipynb")
     words = ["grade", str(handed_in), "--assignment", name, "--out", str(out)]
-    words += ["--timeout", "300", "--limit", "900"]  # nothing here runs for ever, but the machine may be busy
+    # nothing here runs for ever, but the machine may be busy
+    words += ["--timeout", "300", "--limit", "900"]
     with mock.patch.object(releasing, "build", return_value=built):  # it was built a moment ago
         rows = grade.run_grade(grade.parser().parse_args(words))
     return Batch(out, source, release, {row.who: row for row in rows})

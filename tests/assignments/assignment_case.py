@@ -1,7 +1,8 @@
 """What the common tests must know of an assignment: one `Case` each.
 
-assignment_tests.py has the tests that every assignment must pass, written once; they take all names and numbers from here.
-What only one assignment must pass stands in its own test file, beside its Case.
+assignment_tests.py has the tests that every assignment must pass, written once; they take all names
+and numbers from here. What only one assignment must pass stands in its own test file, beside its
+Case.
 """
 
 from __future__ import annotations
@@ -25,13 +26,17 @@ class Case:
         points: what the tests of each exercise give, in order.
         total: all points, those of the derivation included.
         faults: planted faults, each with the tests that it must fail.
-        answers: sets of right answers by name, each written in another way. The last one is also handed in.
-        garbage: an answer to each exercise that has the right form and no worth: together they must earn nothing.
-        classic: names of faults, one in each exercise, as a whole class might hand them in together.
+        answers: sets of right answers by name, each written in another way. The last one is also
+            handed in.
+        garbage: an answer to each exercise that has the right form and no worth: together they must
+            earn nothing.
+        classic: names of faults, one in each exercise, as a whole class might hand them in
+            together.
         kept: points that these leave.
         proof: a derivation to hand in.
         imports: the modules that the student version imports.
-        secret_words: what the student version must not hold, taken from solutions, hidden tests and rubric.
+        secret_words: what the student version must not hold, taken from solutions, hidden tests and
+            rubric.
         never_alone: tests that no fault fails by themselves; what they find shows in others too.
         told: what no message may say, beside the lines of the solution.
         costs_also: by exercise, tests of later exercises that its faults fail as well.
@@ -81,7 +86,7 @@ class Case:
         return {**self.right, **{fault.cell: fault.source for fault in self.slips}}
 
     def telling(self, notebook: nbformat.NotebookNode) -> set[str]:
-        """What would give an answer away: lines of the solutions that compute something, and what `told` has."""
+        """What would give an answer away: lines of solutions that compute, and what `told` has."""
         texts = [cell.source for cell in notebook.cells if name_of(cell) in self.garbage]
         lines = {line.strip() for text in texts for line in text.split("\n")}
         return {line for line in lines if "=" in line or "return" in line}.union(self.told)
@@ -89,7 +94,7 @@ class Case:
     def submissions(
         self, source: nbformat.NotebookNode, release: nbformat.NotebookNode
     ) -> dict[str, nbformat.NotebookNode]:
-        """What a class hands in: the solution, the student version as it came, other right answers, the classic faults."""
+        """What a class hands in: solution, untouched version, right answers, classic faults."""
         return {
             "reference": source,
             "untouched": release,

@@ -1,6 +1,7 @@
-"""A fast judge for any assignment: the test cells that nbgrader runs, in this process. test_grading.py shows that the two agree.
+"""A fast judge for any assignment: the test cells that nbgrader runs, in this process.
 
-An assignment draws its test data by a function `seeded(seed)` of its own; whatever that returns, the judge can shift its seeds.
+test_grading.py shows that the two agree. An assignment draws its test data by a function
+`seeded(seed)` of its own; whatever that returns, the judge can shift its seeds.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import nbformat
 
 @dataclass(frozen=True)
 class Fault:
-    """One wrong answer, exactly the tests that it must fail, and a part of a message that should name it ("" for any)."""
+    """A wrong answer, exactly the tests it must fail, part of a message naming it ("" for any)."""
 
     name: str
     cell: str
@@ -30,10 +31,13 @@ class Fault:
 def read_faults(text: str, signatures: dict[str, str]) -> list[Fault]:
     """Planted faults from a text.
 
-    Each is a line `# fault: NAME | EXERCISE | LETTERS OF THE TESTS THAT FAIL | PART OF THE MESSAGE`, and below it the
-    body of the function whose first line `signatures` has for the cell `ex` + EXERCISE. No letters: the exercise has one test.
+        # fault: NAME | EXERCISE | LETTERS OF THE TESTS THAT FAIL | PART OF THE MESSAGE
 
-    >>> fault, = read_faults("# fault: upside down | 8 | | roots\\nreturn 1 / x\\n", {"ex8": "def f(x):"})
+    Each is such a line, and below it the body of the function whose first line `signatures` has for
+    the cell `ex` + EXERCISE. No letters: the exercise has one test.
+
+    >>> text = "# fault: upside down | 8 | | roots\\nreturn 1 / x\\n"
+    >>> fault, = read_faults(text, {"ex8": "def f(x):"})
     >>> fault.cell, sorted(fault.fails), fault.says
     ('ex8', ['test-8'], 'roots')
     >>> print(fault.source, end="")
@@ -86,7 +90,7 @@ def answer(notebook: nbformat.NotebookNode, answers: dict[str, str]) -> nbformat
 
 
 def stubs(release: nbformat.NotebookNode) -> dict[str, str]:
-    """The answer cells of the student version as they are given out: each raises NotImplementedError."""
+    """The answer cells of the student version as given out: each raises NotImplementedError."""
     cells = {name_of(cell): cell for cell in release.cells if cell.metadata["nbgrader"]["solution"]}
     return {name: cell.source for name, cell in cells.items() if cell.cell_type == "code"}
 
@@ -107,7 +111,10 @@ def bare(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def run(notebook: nbformat.NotebookNode, *names: str) -> dict:
-    """What the notebook's code cells define, or those of these names only. The first error stops it."""
+    """What the notebook's code cells define, or those of these names only.
+
+    The first error stops it.
+    """
     space: dict = {"__name__": "__main__"}
     for cell in notebook.cells:
         if cell.cell_type == "code" and (not names or name_of(cell) in names):
@@ -128,7 +135,8 @@ def judge(notebook: nbformat.NotebookNode, *, exercise: str = "", shift: int = 0
     shifted = False
     for cell in notebook.cells:
         name = name_of(cell)
-        if cell.cell_type != "code" or (name.startswith("test-") and not name[5:].startswith(exercise)):
+        other = name.startswith("test-") and not name[5:].startswith(exercise)
+        if cell.cell_type != "code" or other:
             continue
         try:
             with contextlib.redirect_stdout(io.StringIO()):
@@ -138,7 +146,7 @@ def judge(notebook: nbformat.NotebookNode, *, exercise: str = "", shift: int = 0
                 failed[name] = f"{type(error).__name__}: {error}"
         if shift and not shifted and "seeded" in space:
             space["seeded"], shifted = _shifted(space["seeded"], 10_000 * shift), True
-    assert shifted or not shift, "the notebook defines no function `seeded`: its seeds cannot be shifted"
+    assert shifted or not shift, "the notebook has no function `seeded`: no seed can be shifted"
     return failed
 
 
@@ -148,7 +156,7 @@ def _shifted(seeded: Callable, by: int) -> Callable:
 
 
 def lost(grades: dict[str, dict]) -> set[str]:
-    """The autograded cells without points in a row of the table; partial points do not exist there."""
+    """The autograded cells without points in a row of the table; there are no partial points."""
     automatic = {name: grade for name, grade in grades.items() if name.startswith("test-")}
     assert all(grade["points"] in (0, grade["max"]) for grade in automatic.values())
     return {name for name, grade in automatic.items() if grade["points"] == 0}
@@ -160,7 +168,7 @@ def text_of(page: str) -> str:
 
 
 def hidden_test_lines(source: nbformat.NotebookNode, release: nbformat.NotebookNode) -> list[str]:
-    """The lines of hidden tests that a student must not see, neither in the student version nor on a feedback page."""
+    """The lines of hidden tests that must be in neither the student version nor a feedback page."""
     from grader.release import secret_lines
 
     tests = copy.deepcopy(source)

@@ -1,7 +1,8 @@
 """What every assignment must pass: it judges fairly, and its student version gives nothing away.
 
-A test file describes its assignment by a `Case` and takes these two classes as they are, with its own tests added. They are
-two, so that two workers can share the work of one assignment; a fixture of a class (conftest.py) is made once for it.
+A test file describes its assignment by a `Case` and takes these two classes as they are, with its
+own tests added. They are two, so that two workers can share the work of one assignment; a fixture
+of a class (conftest.py) is made once for it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from grader.restoring import HIDDEN
 
 
 class JudgeTests:
-    """The tests in the notebook, by the fast judge: right answers of any make pass, a fault fails exactly what it should."""
+    """By the fast judge: right answers of any make pass, a fault fails exactly what it should."""
 
     case: ClassVar[Case]
 
@@ -34,15 +35,18 @@ class JudgeTests:
             metafunc.parametrize("fault", case.faults, ids=names)
 
     def test_points_add_up(self, notebook: nbformat.NotebookNode) -> None:
-        """The points are those that the texts speak of: the table, the exercises' titles, the tests' first lines."""
-        points = {name_of(cell): cell.metadata["nbgrader"].get("points", 0) for cell in notebook.cells}
+        """The points are those of the table, the exercises' titles and the tests' first lines."""
+        notes = {name_of(cell): cell.metadata["nbgrader"] for cell in notebook.cells}
+        points = {name: note.get("points", 0) for name, note in notes.items()}
         tests = {name: n for name, n in points.items() if name.startswith("test-")}
         texts = {name_of(cell): cell.source for cell in notebook.cells}
         assert sum(points.values()) == self.case.total
         assert sum(graded(notebook).values()) == sum(self.case.points)
+        table = texts["title"].splitlines()
         for exercise, worth in enumerate(self.case.points, 1):
-            assert worth == sum(n for name, n in tests.items() if name[5] == str(exercise)), exercise
-            row = next(line for line in texts["title"].splitlines() if line.startswith(f"| {exercise} |"))
+            given = sum(n for name, n in tests.items() if name[5] == str(exercise))
+            assert worth == given, exercise
+            row = next(line for line in table if line.startswith(f"| {exercise} |"))
             assert row.rstrip(" |").endswith(f" {worth}"), row
             head = texts[f"ex{exercise}-about"].splitlines()[0]
             assert f"({worth} points)" in head or f"{worth} for the code" in head, head
@@ -72,13 +76,15 @@ class JudgeTests:
     def test_fault_loses_exactly_its_tests(
         self, tested: nbformat.NotebookNode, fault: Fault, shift: int
     ) -> None:
-        """Every message says what was wrong, one of them in the expected words, and none of them has the answer."""
-        failed = judge(answer(tested, {fault.cell: fault.source}), exercise=fault.cell[2:], shift=shift)
+        """Every message says what was wrong, one in the expected words, and none has the answer."""
+        answered = answer(tested, {fault.cell: fault.source})
+        failed = judge(answered, exercise=fault.cell[2:], shift=shift)
         assert set(failed) == set(fault.fails)
         assert any(fault.says in message for message in failed.values()), failed
         telling = self.case.telling(tested)
         for message in failed.values():
-            assert message.startswith("AssertionError: ") and len(message) > self.case.message_length, (
+            telling_enough = len(message) > self.case.message_length
+            assert message.startswith("AssertionError: ") and telling_enough, (
                 "the message should say what was wrong"
             )
             assert not [line for line in telling if line in message]
@@ -87,16 +93,18 @@ class JudgeTests:
         """Not even those that use what was written before them (or these tests only)."""
         for cell in sorted(self.case.garbage):
             more = self.case.costs_also.get(cell, set())
-            for fault in [fault for fault in self.case.faults if fault.cell == cell][: self.case.neighbours]:
-                assert set(judge(answer(tested, {cell: fault.source}))) == fault.fails | more, fault.name
+            faults = [fault for fault in self.case.faults if fault.cell == cell]
+            for fault in faults[: self.case.neighbours]:
+                failed = judge(answer(tested, {cell: fault.source}))
+                assert set(failed) == fault.fails | more, fault.name
 
     def test_garbage_earns_nothing(self, tested: nbformat.NotebookNode) -> None:
-        """A test that asks for one virtue only must not reward something that has none of the others."""
+        """A test that asks for one virtue must not reward what has none of the others."""
         assert set(judge(answer(tested, self.case.garbage))) == set(graded(tested))
 
 
 class BatchTests:
-    """From a folder of files to the table and the feedback pages, through nbgrader: one batch, graded once."""
+    """Through nbgrader, from files to the table and the feedback pages: one batch, graded once."""
 
     case: ClassVar[Case]
 
@@ -122,7 +130,8 @@ class BatchTests:
 
     def test_classic_slips_lose_the_right_points_and_the_judges_agree(self, batch: Batch) -> None:
         slips = self.case.slips
-        assert [fault.cell for fault in slips] == sorted(set(self.case.garbage) - set(self.case.costs_also))
+        cells = set(self.case.garbage) - set(self.case.costs_also)
+        assert [fault.cell for fault in slips] == sorted(cells)
         expected = set().union(*(fault.fails for fault in slips))
         assert lost(batch.rows["classic"].grades) == expected
         assert set(judge(answer(batch.source, self.case.classic_answers))) == expected
@@ -157,12 +166,13 @@ class BatchTests:
         assert all(message.startswith("NotImplementedError") for message in failed.values())
 
     def test_source_is_clean(self, batch: Batch) -> None:
-        """No outputs, no metadata but nbgrader's; every test has a part that students see, and a hidden one."""
+        """No outputs, no metadata but nbgrader's; every test has an open part and a hidden one."""
         for cell in batch.source.cells:
             assert set(cell.metadata) == {"nbgrader"}
             assert not cell.get("outputs") and not cell.get("execution_count")
         sources = {name_of(cell): cell.source for cell in batch.source.cells}
         tests = {name: text for name, text in sources.items() if name.startswith("test-")}
-        assert {name for name, text in tests.items() if not HIDDEN.search(text)} == self.case.open_tests
+        without_hidden = {name for name, text in tests.items() if not HIDDEN.search(text)}
+        assert without_hidden == self.case.open_tests
         for name, text in tests.items():
             assert re.search(r"^(for .*\n    )?assert_", HIDDEN.sub("", text), re.MULTILINE), name

@@ -1,4 +1,4 @@
-"""Fixtures of the assignments' tests: those of *Masking* for the session, those of the other assignments for a class.
+"""Fixtures of the assignments' tests: those of *Masking* for the session, the others for a class.
 
 A class has an assignment as its `case` (assignment_case.py).
 """
@@ -20,7 +20,8 @@ ASSIGNMENTS = HERE.parents[1] / "notebooks" / "assignments"
 for folder in (HERE, HERE / "answers", HERE / "faults", ASSIGNMENTS):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
-pytest.register_assert_rewrite("assignment_tests")  # so that a failing assertion shows its values there too
+# so that a failing assertion shows its values there too
+pytest.register_assert_rewrite("assignment_tests")
 
 
 @pytest.fixture(scope="class")
@@ -56,7 +57,7 @@ def source() -> nbformat.NotebookNode:
 
 @pytest.fixture(scope="session")
 def release_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The student version, built by nbgrader (its environment is made first where it is missing)."""
+    """The student version, built by nbgrader (its environment is made first if it is missing)."""
     from grader import release
 
     return release.build("masking", tmp_path_factory.mktemp("course"))

@@ -38,7 +38,18 @@ DERIVE = Case(
     imports={"contextlib", "numpy", "torch"},
     secret_words=("add.at", "swapaxes"),
     never_alone={"test-1a", "test-1b", "test-1c", "test-2b", "test-2c", "test-3c"},
-    told=("p - y", "p − y", "/ n", "1/n", "np.add.at", "-= 1", "g.mean", "max(axis", "swapaxes", "transpose"),
+    told=(
+        "p - y",
+        "p − y",
+        "/ n",
+        "1/n",
+        "np.add.at",
+        "-= 1",
+        "g.mean",
+        "max(axis",
+        "swapaxes",
+        "transpose",
+    ),
     fault_shifts=3,
     neighbours=3,
 )
@@ -61,7 +72,7 @@ class TestDerive(JudgeTests):
         for name in ("autograd", "the judge's own differences"):
             fault = DERIVE.by_name[name]
             failed = judge(answer(tested, {fault.cell: fault.source}))
-            assert set(failed) == fault.fails, "the tests of the other exercises still have their judge"
+            assert set(failed) == fault.fails, "the other exercises' tests still have their judge"
         assert before == (torch.autograd.backward, torch.autograd.grad)
 
 

@@ -21,7 +21,9 @@ FAST = Case(
             "ex1": "return E.new_zeros(*ids.shape, E.shape[1])",
             "ex2": "return 0 * (h.sum() + E.sum() + bias.sum()), 0",
             "ex3": "return []",
-            "ex4": "return 1.0, {name: torch.zeros_like(weight) for name, weight in weights.items()}",
+            "ex4": (
+                "return 1.0, {name: torch.zeros_like(weight) for name, weight in weights.items()}"
+            ),
             "ex5": "return 1.0",
         },
     ),
@@ -47,7 +49,9 @@ class TestFast(JudgeTests):
         missing = left_empty(SIGNATURES, "ex1", "ex2", "ex3")
         assert {name[5] for name in judge(answer(tested, missing))} == {"1", "2", "3"}
 
-    def test_the_fast_step_counts_a_fraction_of_the_slow_one(self, notebook: nbformat.NotebookNode) -> None:
+    def test_the_fast_step_counts_a_fraction_of_the_slow_one(
+        self, notebook: nbformat.NotebookNode
+    ) -> None:
         space = run(notebook)
         slow, quick = space["table"]["slow"], space["table"]["fast"]
         assert quick.flops < slow.flops / 5 and quick.logits < slow.logits / 10
@@ -62,7 +66,8 @@ class TestFastBatch(BatchTests):
 
 def slow_step_is_what_autograd_says(space: dict) -> bool:
     """The given step against central differences, in a few places."""
-    weights, (rows, labels) = space["new_weights"](13, 4, 1, seed=3), space["some_batch"](3, 13, seed=4)
+    weights = space["new_weights"](13, 4, 1, seed=3)
+    rows, labels = space["some_batch"](3, 13, seed=4)
     _, gradients = space["slow_step"](weights, rows, labels)
     for name in weights:
         place, step = (0,) * weights[name].dim(), 1e-5

@@ -1,4 +1,4 @@
-"""From a folder of files to the table and the feedback pages, through nbgrader: one batch, graded once."""
+"""From a folder of files to the table and the pages, through nbgrader: one batch, graded once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Batch:
 
 
 def fault_sets() -> list[dict[str, str]]:
-    """Planted faults, one of each exercise in each set, so that a few submissions hold most of them."""
+    """Planted faults, one an exercise in a set, so that a few submissions hold most of them."""
     result = []
     for k in range(3):
         by_cell = {cell: [f for f in FAULTS if f.cell == cell] for cell in BERNOULLI}
@@ -55,11 +55,8 @@ def hand_in(
     tampered = copy.deepcopy(release)
     for cell in tampered.cells:
         if cell.metadata["nbgrader"]["grade"] and cell.cell_type == "code":
-            cell.source, cell.metadata["tags"], cell.metadata["nbgrader"]["points"] = (
-                "1 + 1",
-                ["skip-execution"],
-                99,
-            )
+            cell.source, cell.metadata["tags"] = "1 + 1", ["skip-execution"]
+            cell.metadata["nbgrader"]["points"] = 99
     tampered.cells.insert(9, nbformat.v4.new_code_cell(CHEAT))
     notebooks = {
         "reference": source,
@@ -71,9 +68,8 @@ def hand_in(
         "endless": answer(release, {**right, "ex3": ENDLESS}),
         "deadly": answer(release, {**right, "ex6": DEADLY}),
     }
-    notebooks.update(
-        {f"faulty {k}": answer(release, {**right, **faults}) for k, faults in enumerate(fault_sets())}
-    )
+    for k, faults in enumerate(fault_sets()):
+        notebooks[f"faulty {k}"] = answer(release, {**right, **faults})
     for who, notebook in notebooks.items():
         nbformat.write(notebook, folder / f"{who}_masking.ipynb")
     (folder / "empty.ipynb").write_text("")
@@ -84,14 +80,17 @@ def hand_in(
 
 @pytest.fixture(scope="session")
 def batch(
-    tmp_path_factory: pytest.TempPathFactory, source: nbformat.NotebookNode, release: nbformat.NotebookNode
+    tmp_path_factory: pytest.TempPathFactory,
+    source: nbformat.NotebookNode,
+    release: nbformat.NotebookNode,
 ) -> Batch:
     import grade
 
     folder = tmp_path_factory.mktemp("submissions")
     out = tmp_path_factory.mktemp("graded")
     notebooks = hand_in(folder, source, release)
-    options = grade.parser().parse_args(["grade", str(folder), "--out", str(out), "--timeout", "10"])
+    words = ["grade", str(folder), "--out", str(out), "--timeout", "10"]
+    options = grade.parser().parse_args(words)
     rows = {row.who: row for row in grade.run_grade(options)}
     return Batch(out, rows, notebooks, (out / "grades.txt").read_text(encoding="utf-8"))
 
@@ -106,11 +105,8 @@ def test_everybody_is_in_the_table(batch: Batch) -> None:
     with open(batch.out / "grades.csv", encoding="utf-8-sig", newline="") as file:
         lines = {line["student"]: line for line in csv.DictReader(file)}
     assert set(lines) == set(batch.rows)
-    assert (
-        lines["right"]["exercise 4"] == "5"
-        and lines["right"]["total"] == "22"
-        and lines["right"]["out of"] == "25"
-    )
+    right = lines["right"]
+    assert right["exercise 4"] == "5" and right["total"] == "22" and right["out of"] == "25"
     assert lines["empty"]["total"] == "" and lines["empty"]["status"] == "not graded"
     assert all(who in batch.text for who in batch.rows)
 
@@ -159,7 +155,8 @@ def test_tampering_does_not_help(batch: Batch) -> None:
 
 def test_endless_loop_costs_only_its_exercise(batch: Batch) -> None:
     assert {"test-3"} <= failed(batch, "endless") <= {"test-3"}
-    assert any("time limit" in remark and "test-3" in remark for remark in batch.rows["endless"].remarks)
+    remarks = batch.rows["endless"].remarks
+    assert any("time limit" in remark and "test-3" in remark for remark in remarks)
 
 
 def test_crash_is_reported_and_stops_nobody(batch: Batch) -> None:
@@ -174,7 +171,9 @@ def test_bad_files_get_a_clear_line(batch: Batch) -> None:
     assert "not a notebook" in batch.rows["essay.pdf"].problem
 
 
-def test_feedback_shows_messages_but_no_hidden_test(batch: Batch, source: nbformat.NotebookNode) -> None:
+def test_feedback_shows_messages_but_no_hidden_test(
+    batch: Batch, source: nbformat.NotebookNode
+) -> None:
     from grader.release import secret_lines
 
     page = (batch.out / "feedback" / "faulty_0.html").read_text(encoding="utf-8")
@@ -185,7 +184,8 @@ def test_feedback_shows_messages_but_no_hidden_test(batch: Batch, source: nbform
     public.cells = list(bodies.values())
     text = text_of(page)
     assert not [line for line in secret_lines(public) if line in text]
-    assert "not graded" in (batch.out / "feedback" / "empty.html").read_text(encoding="utf-8").lower()
+    empty = (batch.out / "feedback" / "empty.html").read_text(encoding="utf-8")
+    assert "not graded" in empty.lower()
     assert len(list((batch.out / "feedback").glob("*.html"))) == len(batch.rows)
 
 
@@ -195,16 +195,15 @@ def test_manual_points_are_taken_over(batch: Batch, monkeypatch: pytest.MonkeyPa
     sheet = batch.out / "manual.csv"
     with open(sheet, encoding="utf-8-sig", newline="") as file:
         lines = list(csv.DictReader(file))
-    assert {line["student"] for line in lines} == {
-        who for who in batch.notebooks if who not in ("untouched", "tampered", "deadly")
-    }
+    waiting = set(batch.notebooks) - {"untouched", "tampered", "deadly"}
+    assert {line["student"] for line in lines} == waiting
     filled = batch.out / "filled.csv"
     with open(filled, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, lines[0])
         writer.writeheader()
+        given = {"points": "2.5", "comment": "Nicely argued."}
         for line in lines:
-            mine = {"points": "2.5", "comment": "Nicely argued."} if line["student"] == "right" else {}
-            writer.writerow({**line, **mine})
+            writer.writerow({**line, **(given if line["student"] == "right" else {})})
     monkeypatch.setattr(
         "grade.publish", functools.partial(_publish_elsewhere, grade.publish, batch.out / "second")
     )

@@ -64,7 +64,9 @@ class TestHead(JudgeTests):
                 score = getattr(metrics, f"{name}_score")(*sides, zero_division=0)
                 assert found[name] == pytest.approx(score), (name, sides)
 
-    def test_the_tagger_learns_and_the_baseline_does_not(self, notebook: nbformat.NotebookNode) -> None:
+    def test_the_tagger_learns_and_the_baseline_does_not(
+        self, notebook: nbformat.NotebookNode
+    ) -> None:
         results = run(notebook)["results"]
         own, baseline = results["your tagger"], results["O everywhere"]
         assert baseline["accuracy"] > 0.7 and baseline["f1"] == 0

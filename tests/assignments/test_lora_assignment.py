@@ -11,7 +11,10 @@ from lora_answers import EINSUM, LOOPS
 from lora_faults import LORA_FAULTS, SIGNATURES, layer_source
 
 NO_LAYER = {
-    "start": "self.linear, self.A, self.B = linear, torch.zeros(rank, linear.in_features), torch.zeros(linear.out_features, rank)",
+    "start": (
+        "self.linear, self.A, self.B = linear, torch.zeros(rank, linear.in_features), "
+        "torch.zeros(linear.out_features, rank)"
+    ),
     "forward": "return self.linear(x)",
     "merge": "pass",
     "unmerge": "pass",

@@ -1,4 +1,4 @@
-"""The assignment's tests judge fairly: correct answers of any make pass, each planted fault fails exactly what it should."""
+"""The tests judge fairly: right answers of any make pass, a fault fails exactly what it should."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def test_untouched_version_fails_every_test(
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
 @pytest.mark.parametrize("shift", [0, 1])
-def test_fault_loses_exactly_its_tests(source: nbformat.NotebookNode, fault: Fault, shift: int) -> None:
+def test_fault_loses_exactly_its_tests(
+    source: nbformat.NotebookNode, fault: Fault, shift: int
+) -> None:
     notebook = answer(source, {fault.cell: fault.source})
     failed = judge(notebook, exercise=fault.cell[2:], shift=shift)
     assert set(failed) == set(fault.fails)

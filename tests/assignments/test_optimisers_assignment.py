@@ -52,13 +52,12 @@ OPTIMISERS = Case(
 class TestOptimisers(JudgeTests):
     case = OPTIMISERS
 
-    def test_a_wrong_adam_leaves_the_points_for_decoupled_decay(self, tested: nbformat.NotebookNode) -> None:
-        """Exercise 3 may call exercise 2: then only the test that asks for all of AdamW may fail with it."""
-        exempt = (
-            "t starts at 0",
-            "t counts all calls",
-            "no epsilon",
-        )  # not finite, or another result each time
+    def test_a_wrong_adam_leaves_the_points_for_decoupled_decay(
+        self, tested: nbformat.NotebookNode
+    ) -> None:
+        """Exercise 3 may call exercise 2: only the test for all of AdamW may fail with it."""
+        # not finite, or another result each time
+        exempt = ("t starts at 0", "t counts all calls", "no epsilon")
         for fault in OPTIMISER_FAULTS:
             if fault.cell == "ex2" and fault.name not in exempt:
                 failed = judge(answer(tested, {"ex2": fault.source}), exercise="3")
@@ -69,7 +68,9 @@ class TestOptimisers(JudgeTests):
         assert max(abs(a - b) for a, b in zip(space["own"], space["library"], strict=True)) < 1e-5
         assert space["own"][-1] < 0.5 * space["own"][0]
 
-    def test_the_library_is_whole_again_after_a_refusal(self, tested: nbformat.NotebookNode) -> None:
+    def test_the_library_is_whole_again_after_a_refusal(
+        self, tested: nbformat.NotebookNode
+    ) -> None:
         before = torch.optim.Optimizer.__init__, torch.nn.utils.clip_grad_norm_
         for name in ("the library's SGD", "the library's clipping"):
             fault = OPTIMISERS.by_name[name]

@@ -1,4 +1,4 @@
-"""Several assignments side by side: each notebook is recognised, and nothing of one gets into another's results."""
+"""Assignments side by side: each notebook is recognised, nothing gets into another's results."""
 
 from __future__ import annotations
 
@@ -95,16 +95,20 @@ def test_a_mixed_folder_asks_and_then_takes_the_right_notebooks(tmp_path: Path) 
     (tmp_path / "emil.ipynb").write_text("{}")
     with pytest.raises(GradingError, match=r"masking \(3\), optimisers \(3\).*--assignment NAME"):
         collecting.collect(tmp_path)
-    for wanted, other, without in [("masking", "optimisers", "carl"), ("optimisers", "masking", "dora")]:
+    for wanted, other, without in [
+        ("masking", "optimisers", "carl"),
+        ("optimisers", "masking", "dora"),
+    ]:
         name, submissions = collecting.collect(tmp_path, wanted)
         assert name == wanted
         found = {s.who: s for s in submissions}
         assert set(found) == {"anna", "ben", "carl", "dora", "emil"}
         assert found["anna"].path.name == f"anna_{wanted}.ipynb"
-        assert found["ben"].path.name == {"masking": "two.ipynb", "optimisers": "masking.ipynb"}[wanted]
+        bens = {"masking": "two.ipynb", "optimisers": "masking.ipynb"}
+        assert found["ben"].path.name == bens[wanted]
         assert found[without].path is None
         assert found[without].problem == f"this is the notebook of another assignment: {other}"
-        assert found["emil"].path is not None, "the reading of a bad file says what is wrong with it"
+        assert found["emil"].path is not None, "reading a bad file says what is wrong with it"
 
 
 def test_a_second_notebook_for_the_same_assignment_is_reported(tmp_path: Path) -> None:
@@ -164,7 +168,9 @@ def test_build_and_check_do_all_of_them(tmp_path: Path, monkeypatch: pytest.Monk
     assert [name for name, _ in done] == ["masking"]
 
 
-def test_grading_an_unknown_assignment_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_grading_an_unknown_assignment_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
     import grade
 
     hand_in(tmp_path / "anna.ipynb", "masking")

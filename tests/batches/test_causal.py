@@ -29,14 +29,17 @@ def test_without_documents_only_the_last_column_has_no_target(rows, tokens, toke
     whole = MLMStream(tokens, tokenizer, seq_len=32, batch_size=16, respect_documents=False)
     batch = CausalStream(whole).batch(0)
     assert batch.segment_ids is None and batch.n_targets == 16 * 31
-    assert len({CausalStream(whole).fingerprint, CausalStream(rows).fingerprint, rows.fingerprint}) == 3
+    prints = {CausalStream(whole).fingerprint, CausalStream(rows).fingerprint, rows.fingerprint}
+    assert len(prints) == 3
 
 
 def test_training_with_it_beats_the_unigram_and_sees_no_answer(
     small_model, rows, held_out, tokens, tokenizer, tmp_path
 ):
     config = TrainConfig(steps=120, lr=1e-2, precision="fp32")
-    result = train(small_model, CausalLM(), CausalStream(rows), config, progress=False, device="cpu")
+    result = train(
+        small_model, CausalLM(), CausalStream(rows), config, progress=False, device="cpu"
+    )
     assert result.steps == 120
     starts = np.flatnonzero(held_out.tokens == tokenizer.cls_id)
     documents = [x.tolist() for x in np.split(np.asarray(held_out.tokens, np.int64), starts[1:])]
@@ -44,8 +47,8 @@ def test_training_with_it_beats_the_unigram_and_sees_no_answer(
     never = [i for i in tokenizer.special_ids if i != tokenizer.sep_id]
     unigram = fit_ngrams(tokens.tokens, tokenizer.vocab_size, order=1, never=never)
     flat = np.asarray(held_out.tokens, np.int64)
-    assert found.count == np.isin(flat, never, invert=True).sum()  # both are asked for the same tokens
+    # both are asked for the same tokens
+    assert found.count == np.isin(flat, never, invert=True).sum()
     bigram = fit_ngrams(tokens.tokens, tokenizer.vocab_size, order=2, never=never)
-    assert (
-        bigram.nll(flat) - 0.4 < found.nll < unigram.nll(flat) - 1
-    )  # a leak of the answer would bring it near 0
+    # a leak of the answer would bring it near 0
+    assert bigram.nll(flat) - 0.4 < found.nll < unigram.nll(flat) - 1

@@ -15,14 +15,18 @@ from course_lib.batches.joined import JoinedTokens
 def test_equals_concatenation(lengths, data):
     parts = [np.arange(n, dtype=np.uint16) + 100 * k for k, n in enumerate(lengths)]
     whole = np.concatenate(parts)
-    index = np.array(data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=8)), dtype=np.int64)
+    drawn = data.draw(st.lists(st.integers(0, len(whole) - 1), max_size=8))
+    index = np.array(drawn, dtype=np.int64)
     joined = JoinedTokens(parts)
     assert len(joined) == len(whole) and np.array_equal(joined[index], whole[index])
 
 
 def test_a_stream_over_parts_is_the_stream_over_the_whole(texts, tokenizer, tmp_path, tokens):
     cuts = [texts[:150], texts[150:155], texts[155:]]  # each could be encoded by another worker
-    parts = [encode_corpus(t, tokenizer, tmp_path / str(i), fingerprint=str(i), progress=False) for i, t in enumerate(cuts)]  # fmt: skip
+    parts = [
+        encode_corpus(t, tokenizer, tmp_path / str(i), fingerprint=str(i), progress=False)
+        for i, t in enumerate(cuts)
+    ]
     joined = join_arrays(parts)
     assert len(joined) == len(tokens) and joined.n_documents == tokens.n_documents
     a, b = (MLMStream(t, tokenizer, seq_len=16, batch_size=8) for t in (tokens, joined))
@@ -41,7 +45,10 @@ def test_refuses_what_cannot_be_joined(tokens):
 
 
 def test_a_corpus_larger_than_memory_is_streamed(tokenizer, tmp_path):
-    """Three sparse files of 40 GB each (no disk is used where nothing was written): batches come, memory does not grow."""
+    """Three sparse files of 40 GB each: batches come, memory does not grow.
+
+    No disk is used where nothing was written.
+    """
     parts = []
     for k in range(3):
         with open(tmp_path / f"{k}.bin", "wb") as file:

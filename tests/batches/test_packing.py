@@ -1,4 +1,4 @@
-"""packing_plan: best fit as the plain algorithm does it, every token once, packed outputs equal padded ones."""
+"""Best fit as the plain algorithm does it, every token once, packed outputs equal padded ones."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The built book in headless Chromium: a server, a browser, and one visit to each page that all tests share."""
+"""The built book in headless Chromium: a server, a browser, and one shared visit to each page."""
 
 from __future__ import annotations
 
@@ -89,10 +89,14 @@ def visits(browser, serve):
 
 @pytest.fixture(scope="session")
 def empty_page(browser, serve) -> Visit:
-    """A visit to the theme's own page: a book with the same theme and nothing of ours, built once into ``_build``."""
-    theme = yaml.safe_load((ROOT / "_config.yml").read_text())["sphinx"]["config"]["html_theme_options"]
-    config = {"title": "Empty", "execute": {"execute_notebooks": "off"}, "sphinx": {"recursive_update": True}}
-    config["sphinx"]["config"] = {"html_theme_options": theme}
+    """A visit to the theme's own page: a book with nothing of ours, built once into ``_build``."""
+    ours = yaml.safe_load((ROOT / "_config.yml").read_text())["sphinx"]["config"]
+    config = {
+        "title": "Empty",
+        "execute": {"execute_notebooks": "off"},
+        "sphinx": {"recursive_update": True},
+    }
+    config["sphinx"]["config"] = {"html_theme_options": ours["html_theme_options"]}
     text = yaml.safe_dump(config)
     place = ROOT / "_build" / "empty" / hashlib.sha256(text.encode()).hexdigest()[:12]
     if not (place / "_build" / "html" / "index.html").exists():

@@ -12,19 +12,30 @@ from visiting import look
 pytestmark = pytest.mark.browser
 
 GOOD = "<p style='color:#222'>Text, and a <a href='#here'>link</a>.</p><h2 id='here'>Here</h2>"
-DARK = "<style>html[data-theme=dark] body {background:#121212 !important} html[data-theme=dark] * {color:#eee !important}</style>"
-SLIDER = """<div class=widget-subarea><div class=widget-slider><label class=widget-label>x</label>
-<div class=noUi-base style="width:200px;height:20px"><div class=noUi-handle tabindex=0 style="width:20px;height:20px"
-aria-valuenow=0 aria-valuemax=3></div></div></div><div class=widget-html-content><p>the first frame</p></div></div>"""
+DARK = (
+    "<style>html[data-theme=dark] body {background:#121212 !important} "
+    "html[data-theme=dark] * {color:#eee !important}</style>"
+)
+SLIDER = (
+    "<div class=widget-subarea><div class=widget-slider><label class=widget-label>x</label>\n"
+    '<div class=noUi-base style="width:200px;height:20px">'
+    '<div class=noUi-handle tabindex=0 style="width:20px;height:20px"\n'
+    "aria-valuenow=0 aria-valuemax=3></div></div></div>"
+    "<div class=widget-html-content><p>the first frame</p></div></div>"
+)
+LAYERS = (
+    "<p style='background:#ddd8'>"
+    "<span style='background:rgb(0 0 0/40%);color:#555'>layers</span></p>"
+)
+SVG = "<svg role=img aria-label=x width=80 height=20>{}</svg>"
 
 
 def document(body: str) -> str:
     """A page with ``body`` as its article."""
     head = f"<title>A page</title><meta name=viewport content='width=device-width'>{DARK}"
     main = f"<main><article><h1>Title</h1>{body}</article></main>"
-    return (
-        f"<!doctype html><html lang=en><head>{head}</head><body style='background:#fff'>{main}</body></html>"
-    )
+    body = f"<body style='background:#fff'>{main}</body>"
+    return f"<!doctype html><html lang=en><head>{head}</head>{body}</html>"
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +58,8 @@ def seen(browser, serve, folder):
 
 def test_a_page_without_faults_passes(seen, folder):
     visit = seen(GOOD)
-    assert (
-        visit.off_host,
-        visit.failed,
-        visit.console,
-        visit.unnamed,
-        visit.unresolved,
-        visit.enlarged,
-        visit.wide,
-    ) == ([],) * 7
+    for check in FAULTS:
+        assert getattr(visit, check) == [], check
     assert visit.contrast == {"light": [], "dark": []} and visit.axe == set()
     page = folder / "page.html"
     assert broken_links(page, {page.resolve(): set(ids(page))}) == []
@@ -67,7 +71,9 @@ FAULTS = {
     "console": "<script>console.error('broken')</script>",
     "unnamed": "<svg width=20 height=20><rect width=9 height=9 /></svg>",
     "unresolved": "<p><a class=reference href='#'>??</a></p>",
-    "enlarged": "<pre class=mermaid><svg role=img aria-label=x viewBox='0 0 90 40' width=700></svg></pre>",
+    "enlarged": (
+        "<pre class=mermaid><svg role=img aria-label=x viewBox='0 0 90 40' width=700></svg></pre>"
+    ),
     "wide": "<div style='width:900px;background:#eee'>too wide</div>",
 }
 
@@ -78,10 +84,8 @@ def test_each_fault_is_seen(seen, check):
 
 
 def test_what_scrolls_inside_of_itself_is_not_too_wide(seen):
-    assert (
-        seen(GOOD + "<div style='overflow-x:auto' tabindex=0><pre style='width:900px'>x</pre></div>").wide
-        == []
-    )
+    body = "<div style='overflow-x:auto' tabindex=0><pre style='width:900px'>x</pre></div>"
+    assert seen(GOOD + body).wide == []
 
 
 @pytest.mark.parametrize(
@@ -90,12 +94,9 @@ def test_what_scrolls_inside_of_itself_is_not_too_wide(seen):
         ("<p style='color:#aaa'>pale on white</p>", "light"),
         ("<p style='color:#333 !important'>dark on dark</p>", "dark"),
         ("<p style='color:#222;opacity:.4'>faded</p>", "light"),
-        (
-            "<p style='background:#ddd8'><span style='background:rgb(0 0 0/40%);color:#555'>layers</span></p>",
-            "light",
-        ),
-        ("<svg role=img aria-label=x width=80 height=20><text y=15 fill='#ccc'>pale</text></svg>", "light"),
-        ("<svg role=img aria-label=x width=80 height=20><text y=15 fill='#222'>black</text></svg>", "dark"),
+        (LAYERS, "light"),
+        (SVG.format("<text y=15 fill='#ccc'>pale</text>"), "light"),
+        (SVG.format("<text y=15 fill='#222'>black</text>"), "dark"),
     ],
 )
 def test_text_that_cannot_be_read_is_seen(seen, body, theme):
@@ -103,9 +104,8 @@ def test_text_that_cannot_be_read_is_seen(seen, body, theme):
 
 
 def test_axe_is_asked(seen):
-    rules = {
-        rule for _, rule, _ in seen(GOOD + "<div role=slider tabindex=0 aria-valuenow=1>x</div><input>").axe
-    }
+    visit = seen(GOOD + "<div role=slider tabindex=0 aria-valuenow=1>x</div><input>")
+    rules = {rule for _, rule, _ in visit.axe}
     assert {"aria-input-field-name", "label"} <= rules
 
 

@@ -1,4 +1,4 @@
-"""Every page of the built book, as a reader with a phone, a dark screen, a keyboard or a screen reader meets it."""
+"""Every page, as a reader with a phone, a dark screen, a keyboard or a screen reader meets it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ pytestmark = pytest.mark.browser
 
 HTML = Path(__file__).resolve().parents[2] / "_build" / "html"
 GENERATED = {"genindex.html", "py-modindex.html", "search.html"}
-PAGES = sorted(str(p.relative_to(HTML)) for p in HTML.rglob("*.html") if "_static" not in p.parts) or [
-    "(not built)"
-]
+BUILT = [p.relative_to(HTML) for p in HTML.rglob("*.html") if "_static" not in p.parts]
+PAGES = sorted(map(str, BUILT)) or ["(not built)"]
 PAGES = [page for page in PAGES if page != "index.html"]  # a redirect to the landing page
 READ = [page for page in PAGES if page not in GENERATED]
 
@@ -64,11 +63,14 @@ def test_axe_finds_nothing_that_the_empty_page_has_not(visits, empty_page, page)
     assert new == []
 
 
+def parsed(page: Path) -> BeautifulSoup:
+    """The page's tree."""
+    return BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+
+
 def ids(page: Path) -> list[str]:
     """All ids of a page, in order."""
-    return [
-        tag["id"] for tag in BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").find_all(id=True)
-    ]
+    return [tag["id"] for tag in parsed(page).find_all(id=True)]
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +81,7 @@ def anchors() -> dict[Path, set[str]]:
 def broken_links(page: Path, anchors: dict[Path, set[str]]) -> list[str]:
     """Links of ``page`` to a file that is not there or to a place that is not in it."""
     broken = []
-    for tag in BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").find_all("a", href=True):
+    for tag in parsed(page).find_all("a", href=True):
         target, place = urldefrag(tag["href"])
         if target.startswith(("http:", "https:", "mailto:", "javascript:", "data:")):
             continue
@@ -103,7 +105,9 @@ def test_ids_are_unique(page):
 
 
 def test_solutions_are_not_in_the_book_that_students_read():
-    leaked = [path for path in HTML.rglob("*") if "solution" in path.name or "solutions" in path.parts]
+    leaked = [
+        path for path in HTML.rglob("*") if "solution" in path.name or "solutions" in path.parts
+    ]
     assert leaked == []
 
 

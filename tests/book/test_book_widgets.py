@@ -1,4 +1,4 @@
-"""Every widget of the built book moves what it should, by mouse and by keyboard, in a page without a kernel."""
+"""Every widget of the book moves what it should, by mouse and by keyboard, without a kernel."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ pytestmark = pytest.mark.browser
 HTML = Path(__file__).resolve().parents[2] / "_build" / "html"
 VIEW = "application/vnd.jupyter.widget-view+json"
 CONTROLS = (
-    ".widget-slider, .widget-dropdown, .widget-play, .widget-toggle-buttons, .widget-checkbox, .widget-text"
+    ".widget-slider, .widget-dropdown, .widget-play, .widget-toggle-buttons, "
+    ".widget-checkbox, .widget-text"
 )
 
 
 def pages() -> list[str]:
     """The pages with widgets."""
     found = [
-        p for p in sorted(HTML.rglob("*.html")) if "_static" not in p.parts and VIEW in p.read_text("utf-8")
+        p
+        for p in sorted(HTML.rglob("*.html"))
+        if "_static" not in p.parts and VIEW in p.read_text("utf-8")
     ]
     return [str(p.relative_to(HTML)) for p in found] or ["(none)"]
 
@@ -39,10 +42,11 @@ def open_page(browser, serve):
 
 
 def shown(control) -> str:
-    """What the reader sees in the output that ``control`` stands in, without the control's own readout."""
+    """What the reader sees in the output that ``control`` stands in, without its own readout."""
     return control.evaluate(
         """c => {
-            const area = c.closest('.widget-subarea') ?? c.closest('.cell_output') ?? c.parentElement;
+            const area =
+                c.closest('.widget-subarea') ?? c.closest('.cell_output') ?? c.parentElement;
             const seen = [...area.querySelectorAll('.widget-html-content, .widget-output, img')]
                 .filter(e => e.getBoundingClientRect().height > 0);
             return seen.map(e => e.innerHTML + (e.src ?? '')).join('|');
@@ -73,11 +77,8 @@ def by_mouse(page, control) -> None:
     kind = control.get_attribute("class")
     control.scroll_into_view_if_needed()
     if "slider" in kind:
-        track, handle = (
-            control.query_selector(".noUi-base").bounding_box(),
-            control.query_selector(".noUi-handle"),
-        )
-        box = handle.bounding_box()
+        track = control.query_selector(".noUi-base").bounding_box()
+        box = control.query_selector(".noUi-handle").bounding_box()
         middle = box["x"] + box["width"] / 2
         right = middle < track["x"] + track["width"] / 2
         page.mouse.move(middle, box["y"] + box["height"] / 2)
@@ -129,19 +130,13 @@ def test_controls_have_names_and_say_what_they_read(open_page, path):
     page = open_page(path)
     for slider in page.query_selector_all(".widget-slider"):
         handle = slider.query_selector(".noUi-handle")
-        assert (
-            handle.get_attribute("aria-label")
-            == slider.query_selector(".widget-label").inner_text().strip()
-            != ""
-        )
+        label = slider.query_selector(".widget-label").inner_text().strip()
+        assert handle.get_attribute("aria-label") == label != ""
         by_keyboard(page, slider)
-        assert (
-            handle.get_attribute("aria-valuetext")
-            == slider.query_selector(".widget-readout").inner_text().strip()
-        )
+        readout = slider.query_selector(".widget-readout").inner_text().strip()
+        assert handle.get_attribute("aria-valuetext") == readout
     for menu in page.query_selector_all(".widget-dropdown"):
         label = menu.query_selector("label")
-        assert label.inner_text().strip() and label.get_attribute("for") == menu.query_selector(
-            "select"
-        ).get_attribute("id")
+        identity = menu.query_selector("select").get_attribute("id")
+        assert label.inner_text().strip() and label.get_attribute("for") == identity
     page.close()

@@ -10,7 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "_vendor" / "test" / "axe.min.js"
 CHECKS = Path(__file__).with_name("page_checks.js")
 
-# Console messages that the theme or a library writes on every page, with their cause; anything else is an error.
+# Console messages that the theme or a library writes on every page, with their cause; anything else
+# is an error.
 EXPECTED = {
     "THEBE_JS_URL": "sphinx-thebe declares its constant twice",
     "reading 'classList'": "the theme looks for a button that the page has not",
@@ -45,43 +46,61 @@ def watch(page, base: str, visit: Visit) -> None:
             route.abort()
 
     def console(message) -> None:
-        if message.type in ("error", "warning") and not any(known in message.text for known in EXPECTED):
-            visit.console.append(message.text)
+        if message.type in ("error", "warning"):
+            error(message.text)
+
+    def error(said: object) -> None:
+        if not any(known in str(said) for known in EXPECTED):
+            visit.console.append(str(said))
+
+    def response(given) -> None:
+        if given.status >= 400:
+            visit.failed.append(f"{given.status} {given.url}")
 
     page.route("**/*", request)
     page.on("console", console)
-    page.on(
-        "pageerror", lambda e: visit.console.extend([] if any(k in str(e) for k in EXPECTED) else [str(e)])
-    )
-    page.on("response", lambda r: visit.failed.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+    page.on("pageerror", error)
+    page.on("response", response)
 
 
 def settle(page) -> None:
     """Wait until formulas, map and widgets are drawn, and until nothing moves."""
     page.wait_for_load_state("networkidle")
     page.evaluate("() => window.MathJax?.startup?.promise")
-    drawn = """() => [...document.querySelectorAll('pre.mermaid')].every(e => e.querySelector('svg'))
-        && document.querySelectorAll('.widget-subarea > *:not(script)').length
-           >= document.querySelectorAll("script[type='application/vnd.jupyter.widget-view+json']").length"""
-    with contextlib.suppress(Exception):  # what is missing after this time is reported by the checks
+    drawn = """() => {
+        const count = selector => document.querySelectorAll(selector).length;
+        return [...document.querySelectorAll('pre.mermaid')].every(e => e.querySelector('svg'))
+            && count('.widget-subarea > *:not(script)')
+               >= count("script[type='application/vnd.jupyter.widget-view+json']");
+    }"""
+    # what is missing after this time is reported by the checks
+    with contextlib.suppress(Exception):
         page.wait_for_function(drawn, timeout=8000)
     page.wait_for_timeout(150)
 
 
 def set_theme(page, theme: str) -> None:
     """Switch to ``light`` or ``dark`` as the theme's own button does."""
-    page.evaluate("t => { const d = document.documentElement.dataset; d.mode = t; d.theme = t; }", theme)
+    page.evaluate(
+        "t => { const d = document.documentElement.dataset; d.mode = t; d.theme = t; }", theme
+    )
     page.wait_for_timeout(700 if page.query_selector("pre.mermaid") else 100)
 
 
 def axe_violations(page, theme: str) -> list[tuple[str, str]]:
-    """Axe's violations as (rule, element). Only colours depend on the theme, so in the dark only they are looked at.
+    """Axe's violations as (rule, element).
 
-    The glyphs of formulas are left out: they are hidden from screen readers, which read MathJax's MathML instead.
+    Only colours depend on the theme, so in the dark only they are looked at.
+
+    The glyphs of formulas are left out: they are hidden from screen readers, which read MathJax's
+    MathML instead.
     """
-    options = {"resultTypes": ["violations"]} | ({"runOnly": ["color-contrast"]} if theme == "dark" else {})
-    found = page.evaluate("o => axe.run({exclude: ['mjx-math']}, o).then(r => r.violations)", options)
-    return [(rule["id"], node["html"].split(">")[0][:160]) for rule in found for node in rule["nodes"]]
+    options = {"resultTypes": ["violations"]}
+    if theme == "dark":
+        options["runOnly"] = ["color-contrast"]
+    ask = "o => axe.run({exclude: ['mjx-math']}, o).then(r => r.violations)"
+    found = [(rule["id"], node) for rule in page.evaluate(ask, options) for node in rule["nodes"]]
+    return [(name, node["html"].split(">")[0][:160]) for name, node in found]
 
 
 def look(browser, base: str, path: str) -> Visit:
@@ -92,9 +111,8 @@ def look(browser, base: str, path: str) -> Visit:
     watch(page, base, visit)
     page.goto(base + path)
     settle(page)
-    page.add_style_tag(
-        content="* {transition: none !important; animation: none !important}"
-    )  # colours as they end
+    # colours as they end
+    page.add_style_tag(content="* {transition: none !important; animation: none !important}")
     page.add_script_tag(path=str(CHECKS))
     page.add_script_tag(path=str(AXE))
     visit.unnamed = page.evaluate("courseChecks.unnamed()")

@@ -35,7 +35,7 @@ def cache(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """An archive ``tiny`` of two wanted members, served by a pip whose folder holds what it does next."""
+    """An archive ``tiny`` of two members, served by a pip whose folder holds what it does next."""
     folder = tmp_path / "pip"
     folder.mkdir()
     wheel = folder / "tiny-1.0-py3-none-any.whl"
@@ -54,12 +54,13 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     script.write_text(textwrap.dedent(FAKE_PIP))
     monkeypatch.setitem(archives.ARCHIVES, "tiny", archive)
     monkeypatch.setattr(pip, "find_pip", lambda requirement="": [sys.executable, str(script)])
+    calls = folder / "calls"
     return SimpleNamespace(
         archive=archive,
         folder=folder,
         wheel=wheel,
         script=script,
-        calls=lambda: len((folder / "calls").read_text().split()) if (folder / "calls").exists() else 0,
+        calls=lambda: len(calls.read_text().split()) if calls.exists() else 0,
     )
 
 

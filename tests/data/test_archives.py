@@ -1,4 +1,4 @@
-"""Fetching: what arrives, and that each thing that can go wrong is named and leaves nothing half-written."""
+"""Fetching: what arrives; each thing that goes wrong is named and leaves nothing half-written."""
 
 from __future__ import annotations
 
@@ -17,14 +17,23 @@ from pathlib import Path
 
 import pytest
 
-from course_lib.data import ARCHIVES, CacheError, DamagedArchive, FetchError, UnknownName, archives, fetch
+from course_lib.data import (
+    ARCHIVES,
+    CacheError,
+    DamagedArchive,
+    FetchError,
+    UnknownName,
+    archives,
+    fetch,
+)
 from course_lib.data.archives import is_whole
 
 
 def entries(cache: Path) -> list[str]:
     """What lies in the archives' folder, locks aside."""
     root = cache / "archives"
-    return sorted(p.name for p in root.iterdir() if not p.name.startswith(".lock-")) if root.is_dir() else []
+    names = [p.name for p in root.iterdir()] if root.is_dir() else []
+    return sorted(name for name in names if not name.startswith(".lock-"))
 
 
 def test_unpacks_the_wanted_members_and_nothing_else(tiny, cache):
@@ -71,7 +80,8 @@ def test_no_network_and_nothing_cached(tiny, cache):
         "WARNING: Retrying\nERROR: no route to https://me:secret@index.example/simple"
     )
     with pytest.raises(
-        FetchError, match=r"could not download tiny==1\.0.*no route.*Remedy: connect.*PIP_FIND_LINKS"
+        FetchError,
+        match=r"could not download tiny==1\.0.*no route.*Remedy: connect.*PIP_FIND_LINKS",
     ) as e:
         fetch("tiny", cache=cache, progress=False)
     assert "secret" not in str(e.value) and "index.example" not in str(e.value)
@@ -128,7 +138,9 @@ def test_disk_full_while_unpacking(tiny, cache, monkeypatch):
         write(path, data)
 
     monkeypatch.setattr(archives, "_write", fill_up)
-    with pytest.raises(CacheError, match=r"disk is full.*Nothing was left half-written.*free some space"):
+    with pytest.raises(
+        CacheError, match=r"disk is full.*Nothing was left half-written.*free some space"
+    ):
         fetch("tiny", cache=cache, progress=False)
     assert entries(cache) == []
     monkeypatch.setattr(archives, "_write", write)
@@ -136,7 +148,9 @@ def test_disk_full_while_unpacking(tiny, cache, monkeypatch):
 
 
 def test_disk_full_while_pip_downloads(tiny, cache):
-    (tiny.folder / "stderr").write_text("ERROR: Could not install: [Errno 28] No space left on device")
+    (tiny.folder / "stderr").write_text(
+        "ERROR: Could not install: [Errno 28] No space left on device"
+    )
     with pytest.raises(CacheError, match="disk is full"):
         fetch("tiny", cache=cache, progress=False)
     assert entries(cache) == []
@@ -271,7 +285,9 @@ def test_killed_while_unpacking_leaves_nothing_that_counts(tiny, cache):
     """
     process = run_elsewhere(tiny, cache, stop_at_b)
     deadline = time.monotonic() + 60
-    while not list(cache.rglob("reached")) and time.monotonic() < deadline and process.poll() is None:
+    while not list(cache.rglob("reached")) and process.poll() is None:
+        if time.monotonic() > deadline:
+            break
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.communicate()

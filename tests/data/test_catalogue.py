@@ -10,8 +10,10 @@ from course_lib.data import FetchError, catalogue
 
 def test_fetch_all_asks_for_every_corpus_and_task(monkeypatch):
     asked = []
-    monkeypatch.setattr(catalogue, "load_corpus", lambda name, progress: asked.append((name, progress)))
-    monkeypatch.setattr(catalogue, "load_task", lambda name, progress: asked.append((name, progress)))
+    for function in ("load_corpus", "load_task"):
+        monkeypatch.setattr(
+            catalogue, function, lambda name, progress: asked.append((name, progress))
+        )
     catalogue.fetch_all(progress=False)
     assert asked == [(name, False) for name in ("wikipedia", "cloud-docs", "films", *data.TASKS)]
 
@@ -34,4 +36,5 @@ def test_describe_says_counts_and_licences():
 
 
 def test_public_names_exist():
-    assert all(hasattr(data, name) for name in data.__all__) and len(set(data.__all__)) == len(data.__all__)
+    assert all(hasattr(data, name) for name in data.__all__)
+    assert len(set(data.__all__)) == len(data.__all__)

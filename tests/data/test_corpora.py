@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import math
+import os
 import subprocess
 import sys
 import time
@@ -12,14 +13,16 @@ from pathlib import Path
 import pytest
 
 from course_lib.data import CacheError, Document, Link, UnknownName, corpora, load_corpus, split_of
-from course_lib.data.corpora import Parts, build, load_parts, save_parts
+from course_lib.data.corpora import Parts, build, parts_of, rows_of
 from course_lib.data.records import SPLITS, normalise
 from course_lib.data.repeats import PASSAGE
+from course_lib.data.stored import read_rows, write_rows
 
 
 def numbered(count: int, start: int = 0) -> list[tuple[str, Document]]:
     return [
-        (f"key {i}", Document.of(f"text number {i}", "made", str(i))) for i in range(start, start + count)
+        (f"key {i}", Document.of(f"text number {i}", "made", str(i)))
+        for i in range(start, start + count)
     ]
 
 
@@ -45,21 +48,22 @@ def test_split_is_of_the_key():
 
 def test_saved_parts_come_back_equal(tmp_path):
     text = 'É\u2028 \x85 tab\t\x1c "quoted" \\n \U0001f600\nline'
-    parts = Parts(
-        {"train": (Document.of(text, "s", "t", [Link(0, 1, "É|x")]),), "validation": (), "test": ()},
-        "Dropped: 0",
-    )
-    save_parts(tmp_path / "x.jsonl", parts)
-    assert load_parts(tmp_path / "x.jsonl") == parts
+    document = Document.of(text, "s", "t", [Link(0, 1, "É|x")])
+    parts = Parts({"train": (document,), "validation": (), "test": ()}, "Dropped: 0")
+    write_rows(tmp_path / "x.jsonl", rows_of(parts))
+    assert parts_of(read_rows(tmp_path / "x.jsonl")) == parts
     assert [p.name for p in tmp_path.iterdir()] == ["x.jsonl"]
 
 
-@pytest.mark.parametrize("harm", [lambda b: b[:-3], lambda b: b.replace(b"line", b"lane"), lambda b: b""])
+@pytest.mark.parametrize(
+    "harm", [lambda b: b[:-3], lambda b: b.replace(b"line", b"lane"), lambda b: b""]
+)
 def test_a_damaged_cache_file_is_not_believed(tmp_path, harm):
     file = tmp_path / "x.jsonl"
-    save_parts(file, Parts({"train": (Document.of("line", "s"),), "validation": (), "test": ()}, ""))
+    document = Document.of("line", "s")
+    write_rows(file, rows_of(Parts({"train": (document,), "validation": (), "test": ()}, "")))
     file.write_bytes(harm(file.read_bytes()))
-    assert load_parts(file) is None and load_parts(tmp_path / "absent") is None
+    assert read_rows(file) is None and read_rows(tmp_path / "absent") is None
 
 
 @pytest.fixture
@@ -117,7 +121,7 @@ def test_disk_full_while_saving(made, cache, monkeypatch):
     (file,) = (cache / "corpora").glob("*.jsonl")
     file.unlink()
     with monkeypatch.context() as patch:
-        patch.setattr(corpora.os, "fsync", full)
+        patch.setattr(os, "fsync", full)
         with pytest.raises(CacheError, match=r"disk is full: .*corpora.*free some space"):
             load_corpus("made", cache=cache, progress=False)
     assert not [p for p in (cache / "corpora").iterdir() if not p.name.startswith(".lock")]
@@ -136,7 +140,8 @@ def test_a_file_where_the_cache_should_be(made, cache):
 
 
 @pytest.mark.parametrize(
-    ("name", "near"), [("wikpedia", "wikipedia"), ("English", "english"), ("wikitext103", "wikitext-103")]
+    ("name", "near"),
+    [("wikpedia", "wikipedia"), ("English", "english"), ("wikitext103", "wikitext-103")],
 )
 def test_unknown_name(name, near):
     with pytest.raises(UnknownName, match=f"unknown corpus {name!r}; did you mean {near!r}"):
@@ -167,7 +172,8 @@ def test_shares_are_five_per_cent_within_four_sigma(real, name):
 
 
 def test_no_passage_comes_twice_anywhere(real):
-    lines = [line for s in SPLITS for d in real("english").documents(s) for line in d.text.split("\n")]
+    documents = [d for s in SPLITS for d in real("english").documents(s)]
+    lines = [line for d in documents for line in d.text.split("\n")]
     keys = [normalise(line) for line in lines if len(line) >= PASSAGE]
     assert len(keys) == len(set(keys))
 
@@ -178,7 +184,8 @@ def test_english_is_the_three_together_and_large_enough(real):
     for split in SPLITS:
         assert english.documents(split) == tuple(d for part in parts for d in part.documents(split))
     characters = {split: c for split, (_, c) in english.counts().items()}
-    assert characters["train"] > 19e6 and min(characters.values()) > 1e6  # a token is about four characters
+    # a token is about four characters
+    assert characters["train"] > 19e6 and min(characters.values()) > 1e6
     assert {d.source for d in english.validation} == set(NAMES[:3])
 
 
@@ -202,6 +209,9 @@ def test_second_load_takes_less_than_a_second(real):
 
 def test_same_in_every_process(real):
     """Nothing depends on the order of sets, which differs from process to process."""
-    code = "from course_lib.data import load_corpus; print(load_corpus('films', progress=False).fingerprint)"
+    code = (
+        "from course_lib.data import load_corpus; "
+        "print(load_corpus('films', progress=False).fingerprint)"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == real("films").fingerprint

@@ -7,7 +7,14 @@ import os
 
 import pytest
 
-from course_lib.data import CacheError, DamagedArchive, DataError, FetchError, MissingExtra, UnknownName
+from course_lib.data import (
+    CacheError,
+    DamagedArchive,
+    DataError,
+    FetchError,
+    MissingExtra,
+    UnknownName,
+)
 from course_lib.data.errors import unknown, writing
 
 
@@ -32,7 +39,8 @@ def test_unknown_without_a_near_name():
 
 
 @pytest.mark.parametrize(
-    ("code", "word"), [(errno.ENOSPC, "full"), (errno.EROFS, "writable"), (errno.ENOTDIR, "writable")]
+    ("code", "word"),
+    [(errno.ENOSPC, "full"), (errno.EROFS, "writable"), (errno.ENOTDIR, "writable")],
 )
 def test_writing_translates(tmp_path, code, word):
     with pytest.raises(CacheError, match=word) as caught, writing(tmp_path):

@@ -74,7 +74,8 @@ def test_known_names_reach_the_right_dataset(monkeypatch):
     def fake(path, config):
         calls.append((path, config))
         return {
-            split: datasets.Dataset.from_dict({"text": [*rows["text"], f" {split} \n"]}) for split in SPLITS
+            split: datasets.Dataset.from_dict({"text": [*rows["text"], f" {split} \n"]})
+            for split in SPLITS
         }
 
     monkeypatch.setattr(datasets, "load_dataset", fake)
@@ -96,17 +97,26 @@ def test_failures_of_the_hub_are_one_clear_error(monkeypatch, error):
 
     monkeypatch.setattr(datasets, "load_dataset", fail)
     with pytest.raises(
-        FetchError, match=r"could not load 'a/b' from the Hugging Face hub.*Remedy: check the name.*english"
+        FetchError,
+        match=r"could not load 'a/b' from the Hugging Face hub.*Remedy: check the name.*english",
     ):
         load_corpus("a/b")
 
 
 def test_offline_mode_for_real(tmp_path):
     """A fresh process, since the libraries read HF_HUB_OFFLINE when they are imported."""
-    code = "from course_lib.data import load_corpus\ntry:\n load_corpus('wikitext-103')\nexcept OSError as e:\n print(e)"
+    code = (
+        "from course_lib.data import load_corpus\n"
+        "try:\n load_corpus('wikitext-103')\nexcept OSError as e:\n print(e)"
+    )
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     run = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
     )
     assert "could not load 'wikitext-103' from the Hugging Face hub" in run.stdout, run.stderr
     assert "unset HF_HUB_OFFLINE" in run.stdout

@@ -17,7 +17,9 @@ def test_finds_the_interpreters_own_pip():
 
 def test_falls_back_to_a_pip_on_the_path(monkeypatch):
     monkeypatch.setattr(pip.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(pip.shutil, "which", lambda name: "/usr/bin/pip3" if name == "pip3" else None)
+    monkeypatch.setattr(
+        pip.shutil, "which", lambda name: "/usr/bin/pip3" if name == "pip3" else None
+    )
     assert pip.find_pip() == ["/usr/bin/pip3"]
 
 

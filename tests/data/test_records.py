@@ -24,7 +24,7 @@ def test_shares_are_as_asked_for_within_four_sigma(held_out):
 
 
 def test_split_is_pinned():
-    """A change of the rule would move documents between splits of everybody's runs: these are forever."""
+    """Another rule would move documents between splits of everybody's runs: these are forever."""
     titles = ("Anarchism", "Aristotle", "Astronaut")
     assert [split_of(f"wikipedia/{title}") for title in titles] == ["train", "validation", "test"]
 
@@ -56,7 +56,8 @@ def test_empty_document(text):
 
 
 @pytest.mark.parametrize(
-    "links", [[Link(2, 9, "A")], [Link(2, 2, "A")], [Link(-1, 2, "A")], [Link(0, 3, "A"), Link(2, 4, "B")]]
+    "links",
+    [[Link(2, 9, "A")], [Link(2, 2, "A")], [Link(-1, 2, "A")], [Link(0, 3, "A"), Link(2, 4, "B")]],
 )
 def test_links_outside_or_overlapping(links):
     with pytest.raises(ValueError, match="overlaps another or leaves the text of 5 characters"):
@@ -69,11 +70,14 @@ def test_corpus_refuses_a_document_in_two_splits():
 
 
 def test_corpus_reads():
-    corpus = Corpus("c", "free", (document("a b"), document("c")), (document("d"),), (), notes="Dropped: 1")
+    corpus = Corpus(
+        "c", "free", (document("a b"), document("c")), (document("d"),), (), notes="Dropped: 1"
+    )
     assert corpus.texts() == ["a b", "c"] and corpus.texts("validation") == ["d"]
     assert corpus.counts() == {"train": (2, 4), "validation": (1, 1), "test": (0, 0)}
     assert all(
-        part in corpus.describe() for part in ("2 documents", "4 characters", "Licence: free", "Dropped: 1")
+        part in corpus.describe()
+        for part in ("2 documents", "4 characters", "Licence: free", "Dropped: 1")
     )
     with pytest.raises(UnknownName, match=r"unknown split 'valid'; did you mean 'validation'\?"):
         corpus.texts("valid")
@@ -100,9 +104,8 @@ def test_task_refuses_a_group_in_two_splits_and_strange_labels():
 
 
 def test_task_balance():
-    task = Task(
-        "t", "free", ("no", "yes"), (Example("x", 0, "a"), Example("y", 1, "a"), Example("z", 1, "b")), (), ()
-    )
+    examples = (Example("x", 0, "a"), Example("y", 1, "a"), Example("z", 1, "b"))
+    task = Task("t", "free", ("no", "yes"), examples, (), ())
     assert task.balance() == {"no": 1 / 3, "yes": 2 / 3}
     assert task.balance("test") == {"no": 0, "yes": 0}
     assert "3 examples" in task.describe() and "yes 66.7%" in task.describe()

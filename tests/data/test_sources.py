@@ -20,7 +20,8 @@ def cloud(tmp_path):
         folder = tmp_path / "botocore/data" / service / version
         folder.mkdir(parents=True)
         shapes = {
-            f"S{i}": {"type": "string", "documentation": f"<p>{text}</p>"} for i, text in enumerate(texts)
+            f"S{i}": {"type": "string", "documentation": f"<p>{text}</p>"}
+            for i, text in enumerate(texts)
         }
         model = {
             "documentation": "<p>short</p>",
@@ -76,10 +77,8 @@ def film_folder(tmp_path):
 
 def test_films_join_the_spellings_of_a_title_and_put_the_plot_first(film_folder):
     documents = dict(sources.films(film_folder, progress=False))
-    assert {key: d.text for key, d in documents.items()} == {
-        "hours": "A plot, in two lines.\nGood.",
-        "ring": "Bad.",
-    }
+    found = {key: d.text for key, d in documents.items()}
+    assert found == {"hours": "A plot, in two lines.\nGood.", "ring": "Bad."}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""From markup to prose: fixtures for each construction, exact spans, linear time, and the real dump."""
+"""From markup to prose: fixtures for each construction, exact spans, linear time, a real dump."""
 
 from __future__ import annotations
 
@@ -35,10 +35,8 @@ def mentions(markup: str) -> list[tuple[str, str]]:
         ),
         ("A<REF>b</Ref>c", "Ac"),
         ("Never closed <ref>stays here.", "Never closed stays here."),
-        (
-            "İstanbul <ref>İİİ</ref>and <ref>x</ref>Ağrı.",
-            "İstanbul and Ağrı.",
-        ),  # lower() changes the length of İ
+        # lower() changes the length of İ
+        ("İstanbul <ref>İİİ</ref>and <ref>x</ref>Ağrı.", "İstanbul and Ağrı."),
         # templates
         ("A {{b|{{c|d}}|e={{f}}}} g.", "A g."),
         ("Nine {{convert|9|km|mi|abbr=on}} deep.", "Nine 9 km deep."),
@@ -95,7 +93,10 @@ def test_prose(markup, expected):
         ("A [[cat]] sat.", [("cat", "Cat")]),
         ("''A'' [[dog (animal)|'''big''' hound]].", [("big hound", "Dog (animal)")]),
         ("[[bus]]es and [[bus|car]]s", [("buses", "Bus"), ("cars", "Bus")]),
-        ("[[Rome#History|its history]], [[New_York]]", [("its history", "Rome"), ("New_York", "New York")]),
+        (
+            "[[Rome#History|its history]], [[New_York]]",
+            [("its history", "Rome"), ("New_York", "New York")],
+        ),
         ("[[:Category:Animals|animals]]", []),
         ("[[#Below|see below]] [[wikt:cat|cat]]", []),
         ("[[File:a|[[cat]]]] [[dog]]", [("dog", "Dog")]),
@@ -126,9 +127,10 @@ def check(text: str, links) -> None:
         before = link.end
 
 
-PIECES = ["{{", "}}", "[[", "]]", "|", "{|\n", "\n|}", "\n|-", "<ref>", "</ref>", "<!--", "-->", "'''", "\n", " ", "(",
-          ")", ";", ",", ".", "cat", "File:", "convert|", "== ", " ==", "* ", "<br>", "<math>", "</math>", "\\alpha",
-          "&nbsp;", "&#xe001;", "[http://x ", "]", "References", "İ", "é", "<nowiki>", "</nowiki>", "#", "{{{", "}}}"]  # fmt: skip
+PIECES = ["{{", "}}", "[[", "]]", "|", "{|\n", "\n|}", "\n|-", "<ref>", "</ref>", "<!--", "-->",
+          "'''", "\n", " ", "(", ")", ";", ",", ".", "cat", "File:", "convert|", "== ", " ==", "* ",
+          "<br>", "<math>", "</math>", "\\alpha", "&nbsp;", "&#xe001;", "[http://x ", "]",
+          "References", "İ", "é", "<nowiki>", "</nowiki>", "#", "{{{", "}}}"]  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -138,10 +140,9 @@ def test_any_soup_of_markup_gives_valid_spans(seed):
         check(*clean("".join(draw.choices(PIECES, k=draw.randint(1, 60)))))
 
 
-ADVERSARIES = ["{{", "}}", "[[", "]]", "<!--", "<ref>", "<ref ", "<b", "(", "( ", "[http://a", "'", "__A", "=", " ", "{|\n",
-               "{{nowrap|", "[[a|", "&", "<math>", "<nowiki>", "\n=", ",", "* ", "http://", "[[ ", "\\alpha ", "{{a|", "[[a]]"]  # fmt: skip
-
-
+ADVERSARIES = ["{{", "}}", "[[", "]]", "<!--", "<ref>", "<ref ", "<b", "(", "( ", "[http://a", "'",
+               "__A", "=", " ", "{|\n", "{{nowrap|", "[[a|", "&", "<math>", "<nowiki>", "\n=", ",",
+               "* ", "http://", "[[ ", "\\alpha ", "{{a|", "[[a]]"]  # fmt: skip
 PREFIXED = [
     ("[http://", "a"),
     ("[http://", "a "),
@@ -164,9 +165,8 @@ def test_time_is_linear(prefix, piece):
         return time.process_time() - start
 
     small = max(seconds(20_000), 0.01)
-    large = min(
-        seconds(200_000) for _ in range(4)
-    )  # the best of some: a busy machine is no sign of the square
+    # the best of some: a busy machine is no sign of the square
+    large = min(seconds(200_000) for _ in range(4))
     assert large < 40 * small, f"{small:.3f} s became {large:.3f} s"
 
 
@@ -178,9 +178,8 @@ def test_nesting_beyond_the_limit_is_dropped():
 
 def test_read_dump_passes_over_redirects_and_talk(tmp_path):
     def page(title: str, ns: int, text: str, more: str = "") -> str:
-        return (
-            f"<page><title>{title}</title><ns>{ns}</ns>{more}<revision><text>{text}</text></revision></page>"
-        )
+        revision = f"<revision><text>{text}</text></revision>"
+        return f"<page><title>{title}</title><ns>{ns}</ns>{more}{revision}</page>"
 
     pages = (
         page("A", 0, "a &lt;b&gt;")
@@ -234,7 +233,8 @@ def test_real_articles_are_clean(dump):
 def test_real_prose_reads_as_prose(dump):
     text, links = next((text, links) for title, text, links in dump if title == "Anarchism")
     assert text.startswith(
-        "Anarchism is a political philosophy that advocates self-governed societies based on voluntary"
+        "Anarchism is a political philosophy that advocates self-governed societies "
+        "based on voluntary"
     )
     assert "Further reading" not in text.split("\n") and "References" not in text.split("\n")
     named = {(text[link.start : link.end], link.target) for link in links}
@@ -243,7 +243,9 @@ def test_real_prose_reads_as_prose(dump):
 
 
 def test_real_links_are_many_and_near_their_targets(dump):
-    """Most surfaces are the target's title, give or take case and brackets: a shifted span would break this."""
-    pairs = [(text[link.start : link.end], link.target) for _, text, links in dump for link in links]
+    """Most surfaces are the title, give or take case and brackets: a shifted span breaks this."""
+    pairs = [
+        (text[link.start : link.end], link.target) for _, text, links in dump for link in links
+    ]
     same = sum(surface.casefold().rstrip("s") in target.casefold() for surface, target in pairs)
     assert len(pairs) > 15_000 and same / len(pairs) > 0.6

@@ -34,7 +34,8 @@ def test_the_formula_against_failures_drawn_one_by_one(interval):
     """Mean of 400 runs within four standard errors of the expected time."""
     generator = np.random.default_rng(7)
     times = dict(save=1.0, restart=3.0, between_failures=100.0)
-    runs = np.array([simulate(1200, interval, **times, generator=generator)[0] for _ in range(400)]) / 1200
+    drawn = [simulate(1200, interval, **times, generator=generator)[0] for _ in range(400)]
+    runs = np.array(drawn) / 1200
     expected = expected_slowdown(interval, **times)
     assert abs(runs.mean() - expected) < 4 * runs.std(ddof=1) / 20
 
@@ -42,7 +43,8 @@ def test_the_formula_against_failures_drawn_one_by_one(interval):
 def test_failures_come_as_often_as_asked():
     generator = np.random.default_rng(3)
     runs = [
-        simulate(1000, 10, save=1, restart=2, between_failures=50, generator=generator) for _ in range(200)
+        simulate(1000, 10, save=1, restart=2, between_failures=50, generator=generator)
+        for _ in range(200)
     ]
     clock, failures = np.array(runs).sum(axis=0)
     assert abs(failures - clock / 50) < 4 * np.sqrt(clock / 50)
@@ -53,7 +55,8 @@ def test_without_failures_only_saving_costs():
         100, 25, save=1, restart=9, between_failures=1e12, generator=np.random.default_rng(0)
     )
     assert clock == 104 and failures == 0
-    assert expected_slowdown(25, save=1, restart=9, between_failures=1e9) == pytest.approx(1.04, abs=1e-6)
+    slowdown = expected_slowdown(25, save=1, restart=9, between_failures=1e9)
+    assert slowdown == pytest.approx(1.04, abs=1e-6)
 
 
 def test_saving_that_takes_longer_than_the_machine_lives():

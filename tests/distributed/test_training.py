@@ -1,4 +1,4 @@
-"""Two and three real processes train what one trains: weights, logged losses, evaluations, also after a resume."""
+"""Two and three processes train what one trains: weights, losses, evaluations, also resumed."""
 
 import json
 import shutil
@@ -13,9 +13,8 @@ from course_lib.distributed import Workers
 
 pytestmark = pytest.mark.slow
 SCRIPT = Path(distributed_run.__file__)
-TOLERANCE = (
-    1e-6  # the softmax is float32, the rest float64; a mistake in the weighting is a thousand times larger
-)
+# the softmax is float32, the rest float64; a mistake in the weighting is a thousand times larger
+TOLERANCE = 1e-6
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +25,10 @@ def out(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def one(out) -> dict:
     """What one process does, in this process."""
-    return {name: distributed_run.one_run(out / f"{name}-1", Workers(), **distributed_run.RUNS[name])
-            for name in ("plain", "stopped")}  # fmt: skip
+    return {
+        name: distributed_run.one_run(out / f"{name}-1", Workers(), **distributed_run.RUNS[name])
+        for name in ("plain", "stopped")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,8 @@ def distance(a: dict, b: dict) -> float:
 
 
 def curve(run: dict) -> list[tuple]:
-    return [tuple(v for k, v in r.items() if k in ("step", "loss", "gradient_norm", "validation_nll")) for r in run["history"]]  # fmt: skip
+    shown = ("step", "loss", "gradient_norm", "validation_nll")
+    return [tuple(v for k, v in r.items() if k in shown) for r in run["history"]]
 
 
 @pytest.mark.parametrize("name", ["plain", "accumulated", "sharded", "sharded_accumulated"])
@@ -86,19 +88,23 @@ def test_sharded_workers_hold_half_of_the_state(two):
 
 
 def test_only_the_first_worker_writes(two):
-    """The others raise if they reach the checkpoint's writer (see ``distributed_run``); the log has each line once."""
+    """The others raise at the checkpoint's writer (``distributed_run``); a line is logged once."""
     lines = (two / "plain-2" / "run" / "metrics.jsonl").read_text("utf-8").splitlines()
     steps = [(r["step"], "loss" in r) for r in map(json.loads, lines)]
     assert steps == [(2, True), (4, True), (4, False), (6, True), (8, True), (8, False)]
 
 
-RESUMED = [("stopped-2", 1, "resumed"), ("stopped_sharded-2", 1, "resumed"), ("stopped-1", 3, "resumed_sharded"),
-           ("stopped-2", 3, "resumed")]  # fmt: skip
+RESUMED = [
+    ("stopped-2", 1, "resumed"),
+    ("stopped_sharded-2", 1, "resumed"),
+    ("stopped-1", 3, "resumed_sharded"),
+    ("stopped-2", 3, "resumed"),
+]
 
 
 @pytest.mark.parametrize(("source", "count", "name"), RESUMED)
 def test_a_run_goes_on_with_another_number_of_workers(one, two, tmp_path, source, count, name):
-    """A run lost in step 6 goes on from its checkpoint of step 3, as if one process had done all of it."""
+    """A run lost in step 6 goes on from its checkpoint of step 3, as if one process did it all."""
     target = tmp_path / f"{name}-{count}"
     shutil.copytree(two / source / "run", target / "run")
     assert [p.name for p in (target / "run").glob("step-*")] == ["step-00000003"]

@@ -36,7 +36,8 @@ def test_a_worker_without_rows_has_a_row_without_targets(batch, small_model):
     empty = next(s for s in shares if not s.n_targets)
     loss = MaskedLM()(small_model, empty)
     loss.total.backward()
-    assert loss.total == 0 and all(not p.grad.any() for p in small_model.parameters() if p.grad is not None)
+    gradients = [p.grad for p in small_model.parameters() if p.grad is not None]
+    assert loss.total == 0 and all(not g.any() for g in gradients)
 
 
 def gradient(model, loss) -> torch.Tensor:
@@ -49,7 +50,8 @@ def test_sums_over_the_whole_batchs_targets_add_up_and_means_do_not(small_model)
     right = gradient(model, objective(model, whole_batch).total / whole_batch.n_targets)
     losses = [objective(model, Workers(r, 2).share(whole_batch)) for r in range(2)]
     assert [x.count for x in losses] == [10, 26]
-    ours = sum(gradient(model, x.total * 2 / whole_batch.n_targets) for x in losses) / 2  # as DDP does
+    # as DDP does
+    ours = sum(gradient(model, x.total * 2 / whole_batch.n_targets) for x in losses) / 2
     assert (ours - right).norm() < 1e-6 * right.norm()
     losses = [objective(model, Workers(r, 2).share(whole_batch)) for r in range(2)]
     means = sum(gradient(model, x.mean) for x in losses) / 2
@@ -62,11 +64,8 @@ def test_without_torchrun_there_is_one_worker(monkeypatch):
     with join() as workers:
         assert workers == Workers() and workers.first
         with workers.in_turn():
-            assert (
-                workers.agree("x") == "x"
-                and workers.largest(True) is True
-                and workers.sum(1, 2.5) == (1, 2.5)
-            )
+            assert workers.agree("x") == "x" and workers.largest(True) is True
+            assert workers.sum(1, 2.5) == (1, 2.5)
     with pytest.raises(ValueError, match="needs several workers"), join(sharded=True):
         pass
 
@@ -85,10 +84,9 @@ def test_impossible_workers():
 def test_sharded_refuses_what_it_cannot_do(small_model, batch):
     workers = Workers(0, 2, sharded=True)
     for changes in ({"optimizer": "muon"}, {"precision": "fp16"}):
+        config = TrainConfig(steps=1, **changes)
         with pytest.raises(ValueError, match="sharded workers can't use"):
-            train(
-                small_model, MaskedLM(), None, TrainConfig(steps=1, **changes), workers=workers, device="cpu"
-            )
+            train(small_model, MaskedLM(), None, config, workers=workers, device="cpu")
 
 
 def test_workers_draw_different_dropout():
@@ -122,15 +120,12 @@ def test_one_worker_is_the_default_bit_for_bit(tmp_path, tokens, tokenizer):
     ends = []
     for given in ({}, {"workers": Workers()}):
         torch.manual_seed(0)
-        model = MaskedLanguageModel(
-            EncoderConfig.bert(vocab_size=tokenizer.vocab_size, n_layers=1, d_model=16, n_heads=2, max_len=16)
-        )
-        out = tmp_path / str(len(given))
-        train(
-            model, MaskedLM(), stream, quick(accumulation=2), progress=False, device="cpu", out=out, **given
-        )
-        ends.append(
-            [*model.state_dict().values(), evaluate(model, MaskedLM(), [stream.batch(9)], **given).nll]
-        )
+        shape = dict(n_layers=1, d_model=16, n_heads=2, max_len=16)
+        config = EncoderConfig.bert(vocab_size=tokenizer.vocab_size, **shape)
+        model, out = MaskedLanguageModel(config), tmp_path / str(len(given))
+        options = dict(progress=False, device="cpu", out=out, **given)
+        train(model, MaskedLM(), stream, quick(accumulation=2), **options)
+        nll = evaluate(model, MaskedLM(), [stream.batch(9)], **given).nll
+        ends.append([*model.state_dict().values(), torch.tensor(nll)])
         assert len(checkpoints(out)) == 1
-    assert all(torch.equal(torch.as_tensor(a), torch.as_tensor(b)) for a, b in zip(*ends, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))

@@ -40,7 +40,7 @@ SHAPE = dict(rows=3, seq_len=20, targets=11)
 
 
 def plain_attention():
-    """Attention as two products, which the counter sees; it does not know the fused kernel of the CPU."""
+    """Attention as two products, which the counter sees; it doesn't know the CPU's fused one."""
     return sdpa_kernel(SDPBackend.MATH)
 
 
@@ -50,7 +50,8 @@ def count(module: torch.nn.Module) -> int:
 
 def example(config: EncoderConfig) -> Batch:
     generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(5, config.vocab_size, (SHAPE["rows"], SHAPE["seq_len"]), generator=generator)
+    size = (SHAPE["rows"], SHAPE["seq_len"])
+    ids = torch.randint(5, config.vocab_size, size, generator=generator)
     labels = torch.full_like(ids, -100)
     labels.view(-1)[torch.randperm(ids.numel(), generator=generator)[: SHAPE["targets"]]] = 7
     return Batch(ids, labels)
@@ -65,9 +66,8 @@ def test_parameters_are_those_that_are_built(config):
 
 
 def test_parameters_are_those_of_transformers():
-    theirs = BertConfig(
-        vocab_size=211, hidden_size=48, num_hidden_layers=3, num_attention_heads=4, intermediate_size=192
-    )
+    shape = dict(hidden_size=48, num_hidden_layers=3, num_attention_heads=4, intermediate_size=192)
+    theirs = BertConfig(vocab_size=211, **shape)
     assert encoder_parameters(BERT) == count(BertModel(theirs, add_pooling_layer=False))
     assert mlm_parameters(BERT) == count(BertForMaskedLM(theirs))
 
@@ -100,7 +100,8 @@ def test_activations_are_those_that_autograd_keeps(config):
     def keep(tensor):
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in weights:
-            kept[storage.data_ptr()] = (storage.nbytes(), tensor)  # held, so that no address is used twice
+            # held, so that no address is used twice
+            kept[storage.data_ptr()] = (storage.nbytes(), tensor)
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
@@ -116,7 +117,8 @@ def test_memory_in_use_after_the_forward_pass_is_that_of_the_formula(config, mon
     MaskedLM()(model, batch)
     with torch.autograd.profiler.profile(use_kineto=True, profile_memory=True) as profile:
         loss = MaskedLM()(model, batch)
-    held = sum(event.self_cpu_memory_usage for event in profile.function_events)  # taken minus given back
+    # taken minus given back
+    held = sum(event.self_cpu_memory_usage for event in profile.function_events)
     assert held == pytest.approx(activation_bytes(config, **SHAPE), rel=0.01)
     assert loss.total > 0
 

@@ -1,4 +1,4 @@
-"""Dropout: the right share, independent draws, the right scale and gradient, and attention that agrees with PyTorch's."""
+"""Dropout: its share, independence, scale and gradient; attention that agrees with PyTorch's."""
 
 import pytest
 import torch
@@ -29,7 +29,7 @@ def test_the_mean_stays_to_five_standard_errors():
 
 
 def test_neighbours_lanes_and_calls_are_independent():
-    """Four numbers come from one draw, and a draw has 64 bits, one of them the sign: all four lanes must drop alike."""
+    """Four numbers come from one draw of 64 bits, one the sign: all four must drop alike."""
     torch.manual_seed(3)
     n = 800_000
     drops = (dropout(torch.ones(n, dtype=torch.float64), 0.25) == 0).double()
@@ -86,7 +86,8 @@ def test_a_rate_that_can_not_be(p):
 def test_attention_without_dropout_is_pytorchs(masked):
     generator = torch.Generator().manual_seed(6)
     q, k, v = (
-        torch.randn(2, 3, 5, 8, dtype=torch.float64, generator=generator).requires_grad_() for _ in "qkv"
+        torch.randn(2, 3, 5, 8, dtype=torch.float64, generator=generator).requires_grad_()
+        for _ in "qkv"
     )
     mask = torch.rand(2, 1, 5, 5, generator=generator) < 0.5 if masked else None
     if masked:
@@ -104,10 +105,11 @@ def test_attention_without_dropout_is_pytorchs(masked):
 
 
 def test_attention_drops_weights_and_keeps_the_mean():
-    """Values are one: a row's output is the sum of its weights after dropout, mean 1, variance p / (1 - p) sum w^2."""
+    """Values are one: a row's sum of dropped weights: mean 1, variance p / (1 - p) sum w^2."""
     torch.manual_seed(7)
-    q, k = torch.randn(1, 1, 2000, 4, dtype=torch.float64), torch.randn(1, 1, 50, 4, dtype=torch.float64)
-    out = attention_with_dropout(q, k, torch.ones(1, 1, 50, 1, dtype=torch.float64), dropout_p=0.2).flatten()
+    q, k = (torch.randn(1, 1, n, 4, dtype=torch.float64) for n in (2000, 50))
+    ones = torch.ones(1, 1, 50, 1, dtype=torch.float64)
+    out = attention_with_dropout(q, k, ones, dropout_p=0.2).flatten()
     weights = (q @ k.transpose(-2, -1) / 2).softmax(-1)
     variance = (weights.square().sum(-1) * 0.25).flatten()
     z = (out - 1) / variance.sqrt()

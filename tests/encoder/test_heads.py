@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from course_lib.encoder import BinaryClassifier, EncoderConfig, MaskedLanguageModel
@@ -37,11 +38,12 @@ def test_the_top_at_the_targets_gives_the_same_logits_and_gradients(shape, n_lay
         found.append([logits.detach(), *(p.grad.clone() for p in model.parameters())])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
-    assert model(ids, segment_ids=segments).shape == (2, 9, 50)  # where all are asked for, all are computed
+    # where all are asked for, all are computed
+    assert model(ids, segment_ids=segments).shape == (2, 9, 50)
 
 
 def test_what_the_top_at_the_targets_saves_is_counted():
-    """Per token that is not a target: output layer d * d and feed-forward 2 * d * 4d, two operations each."""
+    """Per token that is no target: output d * d, feed-forward 2 * d * 4d, two operations each."""
     model = MaskedLanguageModel(
         EncoderConfig.bert(vocab_size=50, n_layers=2, d_model=16, n_heads=2, dropout=0.0)
     )
@@ -58,7 +60,8 @@ def test_the_table_is_tied_both_ways(model):
     model(ids, positions=torch.tensor([3])).logsumexp(-1).sum().backward()
     unseen = torch.ones(50, dtype=torch.bool)
     unseen[ids.flatten()] = False
-    assert table.grad[unseen].abs().min() > 0  # words that are not in the row learn through the output
+    # words that are not in the row learn through the output
+    assert table.grad[unseen].abs().min() > 0
     assert not any(p.shape == table.shape and p is not table for p in model.parameters())
 
 
@@ -80,7 +83,8 @@ def test_an_untrained_model_predicts_the_frequencies(model):
 def test_binary_head_equals_the_formula(model, activation, function):
     head = BinaryHead(model.config, activation).double()
     h = torch.randn(2, 3, 16, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    want = function(h @ head.dense.weight.T + head.dense.bias) @ head.output.weight[0] + head.output.bias
+    inner = function(h @ head.dense.weight.T + head.dense.bias)
+    want = inner @ head.output.weight[0] + head.output.bias
     torch.testing.assert_close(head(h), want)
     with pytest.raises(ValueError, match="activation must be one of"):
         BinaryHead(model.config, "relu")
@@ -100,7 +104,7 @@ def test_binary_head_learns_which_tokens_are_odd(model):
     yes_or_no = BinaryClassifier(model.config, encoder=model.encoder).float()
     optimizer = torch.optim.Adam(yes_or_no.parameters(), lr=1e-2)
     for _ in range(40):
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(yes_or_no(ids), (ids % 2).float())
+        loss = F.binary_cross_entropy_with_logits(yes_or_no(ids), (ids % 2).float())
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

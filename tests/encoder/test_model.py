@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 
 from course_lib.encoder import Encoder, EncoderConfig
-from course_lib.encoder.model import Attention, FeedForward
+from course_lib.encoder.attention import Attention
+from course_lib.encoder.model import FeedForward
 from course_lib.encoder.positions import rotary_angles, rotate, sinusoids
 
 SHAPES = [
@@ -58,20 +59,22 @@ def test_rotary_scores_depend_on_the_distance_only():
         same = scores.diagonal(distance)
         torch.testing.assert_close(same, same[:1].expand_as(same), atol=1e-5, rtol=0)
     assert scores.diagonal(3).std() < 1e-5 < scores[0].std()
-    torch.testing.assert_close(
-        turned_q.norm(dim=-1), q.norm().expand(40), atol=1e-6, rtol=0
-    )  # a turn keeps the length
+    # a turn keeps the length
+    torch.testing.assert_close(turned_q.norm(dim=-1), q.norm().expand(40), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("positions", ["none", "rotary", "learned", "sinusoidal"])
 def test_where_a_row_begins_matters_only_for_positions_that_are_added(positions):
     torch.manual_seed(0)
-    config = EncoderConfig.modern(vocab_size=50, n_layers=2, d_model=16, n_heads=2, positions=positions)
+    config = EncoderConfig.modern(
+        vocab_size=50, n_layers=2, d_model=16, n_heads=2, positions=positions
+    )
     encoder = Encoder(config).eval()
     places = torch.arange(ids.shape[1])
     with torch.no_grad():
-        gap = (encoder(ids, position_ids=places) - encoder(ids, position_ids=places + 100)).abs().max()
-        order = (encoder(ids, position_ids=places) - encoder(ids, position_ids=places.flip(0))).abs().max()
+        here = encoder(ids, position_ids=places)
+        gap = (here - encoder(ids, position_ids=places + 100)).abs().max()
+        order = (here - encoder(ids, position_ids=places.flip(0))).abs().max()
     assert (gap < 1e-4) == (positions in ("none", "rotary"))
     assert (order > 1e-2) == (positions != "none")  # the order is known all the same
 
@@ -91,7 +94,9 @@ def test_a_document_does_not_see_its_neighbour(encoder):
     with torch.no_grad():
         together = encoder(ids, segment_ids=segments, position_ids=places)
         alone = encoder(ids[:, 4:])
-        changed = encoder(ids.index_fill(1, torch.arange(4), 7), segment_ids=segments, position_ids=places)
+        changed = encoder(
+            ids.index_fill(1, torch.arange(4), 7), segment_ids=segments, position_ids=places
+        )
     torch.testing.assert_close(together[:, 4:], alone, atol=1e-10, rtol=1e-10)
     assert torch.equal(changed[:, 4:], together[:, 4:])
 
@@ -108,7 +113,8 @@ def test_causal_does_not_see_the_future(encoder):
     with torch.no_grad():
         whole = encoder(ids, causal=True)
         for i in range(1, 10):  # what comes after a prefix changes nothing in it
-            torch.testing.assert_close(whole[:, :i], encoder(ids[:, :i], causal=True), atol=1e-10, rtol=1e-10)
+            alone = encoder(ids[:, :i], causal=True)
+            torch.testing.assert_close(whole[:, :i], alone, atol=1e-10, rtol=1e-10)
         assert not torch.allclose(whole, encoder(ids), atol=1e-3)
 
 
@@ -117,15 +123,15 @@ def test_causal_and_documents_together(encoder):
     places = torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3, 4]] * 2)
     with torch.no_grad():
         together = encoder(ids, segment_ids=segments, position_ids=places, causal=True)
-        torch.testing.assert_close(together[:, 4:], encoder(ids[:, 4:], causal=True), atol=1e-10, rtol=1e-10)
+        alone = encoder(ids[:, 4:], causal=True)
+    torch.testing.assert_close(together[:, 4:], alone, atol=1e-10, rtol=1e-10)
 
 
 def test_order_matters_only_through_positions():
     torch.manual_seed(0)
     for positions, equal in (("none", True), ("rotary", False)):
-        encoder = Encoder(
-            EncoderConfig.modern(vocab_size=50, n_layers=1, d_model=16, n_heads=2, positions=positions)
-        )
+        shape = dict(n_layers=1, d_model=16, n_heads=2)
+        encoder = Encoder(EncoderConfig.modern(vocab_size=50, positions=positions, **shape))
         with torch.no_grad():
             got, turned = encoder(ids), encoder(ids.flip(1)).flip(1)
         assert torch.allclose(got, turned, atol=1e-6) is equal
@@ -142,10 +148,17 @@ def test_gradients_in_float64(encoder):
     torch.autograd.gradcheck(loss, (weight.detach().clone().requires_grad_(),))
 
 
-@pytest.mark.parametrize("change", [
-    dict(n_heads=5), dict(d_model=0), dict(norm="middle"), dict(positions="sinus"), dict(dropout=1.0),
-    dict(positions="rotary", d_model=12, n_heads=4),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        dict(n_heads=5),
+        dict(d_model=0),
+        dict(norm="middle"),
+        dict(positions="sinus"),
+        dict(dropout=1.0),
+        dict(positions="rotary", d_model=12, n_heads=4),
+    ],
+)
 def test_config_refuses_what_cannot_be(change):
     with pytest.raises(ValueError, match="|".join(change)):
         EncoderConfig.bert(**(dict(vocab_size=50, n_layers=1, d_model=16, n_heads=4) | change))
@@ -172,8 +185,11 @@ def test_clear_errors(encoder):
 
 def test_first_weights_have_the_promised_scale():
     torch.manual_seed(0)
-    encoder = Encoder(EncoderConfig.bert(vocab_size=500, n_layers=8, d_model=128, n_heads=4, init_std=0.02))
-    plain, scaled = encoder.blocks[0].attention.query.weight, encoder.blocks[0].attention.output.weight
+    encoder = Encoder(
+        EncoderConfig.bert(vocab_size=500, n_layers=8, d_model=128, n_heads=4, init_std=0.02)
+    )
+    attention = encoder.blocks[0].attention
+    plain, scaled = attention.query.weight, attention.output.weight
     # a normal cut at two standard deviations has 0.8796 of its standard deviation
     assert abs(plain.std() / (0.8796 * 0.02) - 1) < 5 / math.sqrt(2 * plain.numel())
     assert abs(scaled.std() / (0.02 / 4) - 1) < 5 / math.sqrt(2 * scaled.numel())
@@ -201,7 +217,9 @@ def test_sinusoidal_positions_tell_places_apart_and_none_do_not():
     same_words = torch.tensor([[7, 7, 7, 7]])
     for positions, differ in (("sinusoidal", True), ("learned", True), ("none", False)):
         torch.manual_seed(0)
-        config = EncoderConfig.modern(vocab_size=20, n_layers=1, d_model=16, n_heads=2, positions=positions)
+        config = EncoderConfig.modern(
+            vocab_size=20, n_layers=1, d_model=16, n_heads=2, positions=positions
+        )
         hidden = Encoder(config)(same_words)[0]
         assert (not torch.allclose(hidden[0], hidden[1], atol=1e-4)) == differ, positions
     restarted = Encoder(replace(config, positions="sinusoidal"))
@@ -210,9 +228,13 @@ def test_sinusoidal_positions_tell_places_apart_and_none_do_not():
 
 
 def test_sinusoidal_configurations_go_through_json_and_are_refused_by_transformers():
-    config = EncoderConfig.modern(vocab_size=20, n_layers=1, d_model=16, n_heads=2, positions="sinusoidal")
+    config = EncoderConfig.modern(
+        vocab_size=20, n_layers=1, d_model=16, n_heads=2, positions="sinusoidal"
+    )
     assert EncoderConfig.from_json(config.to_json()) == config
     with pytest.raises(ValueError, match="sinusoidal"):
         Encoder(config).to_transformers()
     with pytest.raises(ValueError, match="d_model must be even, got 15"):
-        EncoderConfig.modern(vocab_size=20, n_layers=1, d_model=15, n_heads=3, positions="sinusoidal")
+        EncoderConfig.modern(
+            vocab_size=20, n_layers=1, d_model=15, n_heads=3, positions="sinusoidal"
+        )

@@ -1,4 +1,4 @@
-"""Attention by bounds equals attention by mask, in values and gradients; shapes never change, so nothing is recompiled."""
+"""Attention by bounds equals attention by mask, in values and gradients; nothing is recompiled."""
 
 import copy
 
@@ -14,7 +14,9 @@ from course_lib.objectives import MaskedLM
 
 def encoders(**changes) -> tuple[Encoder, Encoder]:
     torch.manual_seed(0)
-    masked = Encoder(EncoderConfig.modern(vocab_size=60, n_layers=2, d_model=32, n_heads=4, **changes))
+    masked = Encoder(
+        EncoderConfig.modern(vocab_size=60, n_layers=2, d_model=32, n_heads=4, **changes)
+    )
     by_bounds = copy.deepcopy(masked)
     by_bounds.variable_length = True
     return masked, by_bounds
@@ -40,12 +42,13 @@ def test_the_same_values_and_gradients_as_with_a_mask(rows):
     weights = torch.randn(ours.shape, generator=torch.Generator().manual_seed(2))
     (ours * weights).sum().backward()
     (theirs * weights).sum().backward()
-    for (name, a), (_, b) in zip(by_bounds.named_parameters(), masked.named_parameters(), strict=True):
+    pairs = zip(by_bounds.named_parameters(), masked.named_parameters(), strict=True)
+    for (name, a), (_, b) in pairs:
         assert torch.allclose(a.grad, b.grad, atol=1e-4), name
 
 
 def test_the_kernel_for_gpus_takes_what_it_is_given_and_has_a_gradient():
-    """FlashAttention's own check of types and shapes, on tensors without data: the numbers need a GPU."""
+    """FlashAttention's check of types and shapes, on tensors without data: numbers need a GPU."""
     q, k, v = (torch.empty(48, 4, 8, device="meta", requires_grad=True) for _ in range(3))
     bounds = document_bounds(torch.ones(3, 16, dtype=torch.long))
     out = _flash(q, k, v, Bounds(bounds.starts.to("meta"), bounds.longest))
@@ -60,7 +63,8 @@ def test_documents_do_not_see_each_other(rows):
     changed = ids.clone()
     changed[0, 3:12] = 7  # the second document of the first row
     moved = (by_bounds(ids, segment_ids=segment) != by_bounds(changed, segment_ids=segment)).any(-1)
-    assert moved[0, 3:12].all() and not moved[0, :3].any() and not moved[0, 12:].any() and not moved[1:].any()
+    assert moved[0, 3:12].all()
+    assert not (moved[0, :3].any() or moved[0, 12:].any() or moved[1:].any())
 
 
 def test_the_model_with_dropout_falls_back_to_the_mask(rows):
@@ -81,9 +85,14 @@ def test_too_many_documents_are_an_error():
 
 
 def test_compiled_once_then_never_again(tokens, tokenizer):
-    """With a constant count every batch has the shapes of the first: one graph. The bounds are part of it."""
+    """With a constant count every batch has the shapes of the first: one graph.
+
+    The bounds are part of it.
+    """
     stream = MLMStream(tokens, tokenizer, seq_len=16, batch_size=8, targets=20)
-    config = EncoderConfig.modern(vocab_size=tokenizer.vocab_size, n_layers=1, d_model=16, n_heads=2)
+    config = EncoderConfig.modern(
+        vocab_size=tokenizer.vocab_size, n_layers=1, d_model=16, n_heads=2
+    )
     torch._dynamo.reset()
     counter, bounds = CompileCounter(), CompileCounter()
     compiled = torch.compile(MaskedLanguageModel(config), backend=counter, fullgraph=True)
@@ -97,9 +106,11 @@ def test_compiled_once_then_never_again(tokens, tokenizer):
 
 @pytest.mark.parametrize("lean", [False, True])
 def test_the_loss_too_is_compiled_once(tokens, tokenizer, lean):
-    """Model, choice of the targets and cross-entropy in one graph, with the loss that comes without a compiler."""
+    """Model, targets and cross-entropy in one graph, with the loss that needs no compiler."""
     stream = MLMStream(tokens, tokenizer, seq_len=16, batch_size=8, targets=20)
-    config = EncoderConfig.modern(vocab_size=tokenizer.vocab_size, n_layers=2, d_model=16, n_heads=2)
+    config = EncoderConfig.modern(
+        vocab_size=tokenizer.vocab_size, n_layers=2, d_model=16, n_heads=2
+    )
     model = MaskedLanguageModel(config)
     model.top_at_targets = lean
     torch._dynamo.reset()
@@ -116,7 +127,9 @@ def test_the_loss_too_is_compiled_once(tokens, tokenizer, lean):
 def test_without_a_constant_count_it_is_compiled_again(tokens, tokenizer):
     """The reason for all this: the count of targets is a shape."""
     stream = MLMStream(tokens, tokenizer, seq_len=16, batch_size=8)
-    config = EncoderConfig.modern(vocab_size=tokenizer.vocab_size, n_layers=1, d_model=16, n_heads=2)
+    config = EncoderConfig.modern(
+        vocab_size=tokenizer.vocab_size, n_layers=1, d_model=16, n_heads=2
+    )
     torch._dynamo.reset()
     counter = CompileCounter()
     compiled = torch.compile(MaskedLanguageModel(config), backend=counter)

@@ -21,9 +21,8 @@ def test_equal_to_torchs_distributions():
     torch.testing.assert_close(entropy(p), theirs[0].entropy())
     torch.testing.assert_close(kl_divergence(p, q), torch.distributions.kl_divergence(*theirs))
     one_hot = torch.eye(9, dtype=torch.float64)[:6]
-    torch.testing.assert_close(
-        cross_entropy(one_hot, q), torch.nn.functional.cross_entropy(q.log(), one_hot, reduction="none")
-    )
+    library = torch.nn.functional.cross_entropy(q.log(), one_hot, reduction="none")
+    torch.testing.assert_close(cross_entropy(one_hot, q), library)
 
 
 def test_known_values_and_zeros():
@@ -31,7 +30,8 @@ def test_known_values_and_zeros():
     sure = torch.tensor([0.0, 1.0])
     assert entropy(sure) == 0 and kl_divergence(sure, sure) == 0
     assert cross_entropy(torch.tensor([0.5, 0.5]), sure) == math.inf
-    assert not torch.equal(kl_divergence(p, q), kl_divergence(q, p)) and (kl_divergence(p, q) > 0).all()
+    assert not torch.equal(kl_divergence(p, q), kl_divergence(q, p))
+    assert (kl_divergence(p, q) > 0).all()
     assert nats_to_bits(math.log(2)) == 1
 
 
@@ -45,7 +45,7 @@ def test_logits_are_not_probabilities(wrong):
 
 
 def test_bits_per_byte_does_not_depend_on_the_tokens():
-    """The same model of bytes, its text cut into pieces of one or of three bytes: unequal per token, equal per byte."""
+    """One model of bytes, text in pieces of one or three: unequal per token, equal per byte."""
     text = "naïve café 词"
     data = text.encode()
     surprise = [math.log(2) * (1 + b % 5) for b in data]
@@ -54,6 +54,7 @@ def test_bits_per_byte_does_not_depend_on_the_tokens():
     by_byte = [sum(s) / len(s) for s in (surprise, pieces)]
     assert by_byte[1] > 2 * by_byte[0]
     same = [bits_per_byte(sum(s), utf8_bytes([text])) for s in (surprise, pieces)]
-    assert same[0] == pytest.approx(same[1]) == pytest.approx(sum(1 + b % 5 for b in data) / len(data))
+    expected = sum(1 + b % 5 for b in data) / len(data)
+    assert same[0] == pytest.approx(same[1]) == pytest.approx(expected)
     with pytest.raises(ValueError, match="empty"):
         bits_per_byte(1.0, 0)

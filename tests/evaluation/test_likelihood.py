@@ -56,15 +56,15 @@ def test_pseudo_perplexity_equals_the_slow_loop(model, sequences, tokenizer, bat
 
 def test_each_position_is_masked_once_and_alone(sequences, tokenizer):
     options = dict(mask_id=tokenizer.mask_id, special_ids=tokenizer.special_ids, batch_size=9)
-    rows = [
-        (tuple(ids.where(labels == IGNORE, labels)[: int(width)].tolist()), int((labels != IGNORE).nonzero()))
-        for batch in masked_once(sequences, **options)
-        for ids, labels, width in zip(
-            batch.input_ids, batch.labels,
-            torch.full((99,), 99) if batch.segment_ids is None else batch.segment_ids.sum(1),
-        )
-    ]  # fmt: skip
-    want = [(tuple(s), i) for s in sequences for i, x in enumerate(s) if x not in tokenizer.special_ids]
+    rows = []
+    for batch in masked_once(sequences, **options):
+        full = torch.full((99,), 99)
+        widths = full if batch.segment_ids is None else batch.segment_ids.sum(1)
+        for ids, labels, width in zip(batch.input_ids, batch.labels, widths):
+            text = ids.where(labels == IGNORE, labels)[: int(width)]
+            rows.append((tuple(text.tolist()), int((labels != IGNORE).nonzero())))
+    special = tokenizer.special_ids
+    want = [(tuple(s), i) for s in sequences for i, x in enumerate(s) if x not in special]
     assert sorted(rows) == sorted(want)
 
 
@@ -117,7 +117,9 @@ def test_edges(model, tokenizer):
         next(masked_once([[7]], mask_id=4, special_ids=[], batch_size=0))
 
 
-def test_pseudo_log_likelihoods_are_sums_of_the_slow_loop_in_the_given_order(model, sequences, tokenizer):
+def test_pseudo_log_likelihoods_are_sums_of_the_slow_loop_in_the_given_order(
+    model, sequences, tokenizer
+):
     options = dict(mask_id=tokenizer.mask_id, special_ids=tokenizer.special_ids)
     wanted = [sum(pll_written_out(model, ids, tokenizer)) for ids in sequences]
     model.train()

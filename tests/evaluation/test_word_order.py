@@ -6,9 +6,15 @@ import torch
 from course_lib.evaluation.word_order import exchange, swapped_pairs
 
 TEXTS = [
-    """The old city was built by people who came from the north. It has 3 parks. the next one is small and not capital at all.
-Many of the houses near the river are made of stone and wood.""",
-    "Nobody knows who wrote the first book about the history of this place! They left it to the people who live there now.",
+    (
+        "The old city was built by people who came from the north. It has 3 parks. "
+        "the next one is small and not capital at all.\n"
+        "Many of the houses near the river are made of stone and wood."
+    ),
+    (
+        "Nobody knows who wrote the first book about the history of this place! "
+        "They left it to the people who live there now."
+    ),
 ]
 
 
@@ -32,7 +38,8 @@ def test_a_pair_differs_in_two_neighbouring_words_inside():
 
 def test_numbers_small_letters_and_other_ends_are_left_out():
     originals = {p.original for p in swapped_pairs(TEXTS, 100, generator=generator())}
-    assert len(originals) == 3 and not any("3" in o or o[0].islower() or o.endswith("!") for o in originals)
+    assert len(originals) == 3
+    assert not any("3" in o or o[0].islower() or o.endswith("!") for o in originals)
 
 
 def test_the_same_generator_gives_the_same_pairs_and_another_others():
@@ -41,7 +48,8 @@ def test_the_same_generator_gives_the_same_pairs_and_another_others():
 
 
 def test_equal_words_are_not_exchanged():
-    pairs = swapped_pairs(["He said that that that that that that that man left."], 5, generator=generator())
+    text = "He said that that that that that that that man left."
+    pairs = swapped_pairs([text], 5, generator=generator())
     assert pairs[0].original != pairs[0].exchanged
 
 

@@ -8,7 +8,13 @@ import random
 import pytest
 
 from course_lib.batch import IGNORE
-from course_lib.finetuning.alignment import first_pieces, inside_of, piece_span, project, word_of_pieces
+from course_lib.finetuning.alignment import (
+    first_pieces,
+    inside_of,
+    piece_span,
+    project,
+    word_of_pieces,
+)
 
 LABELS = ("O", "B-x", "I-x")
 
@@ -28,21 +34,16 @@ def test_a_piece_belongs_to_the_first_word_that_it_overlaps(seed):
         for start, stop in pieces
     ]
     assert word_of_pieces(words, pieces) == slow
-    assert first_pieces(words, pieces) == [slow.index(i) if i in slow else -1 for i in range(len(words))]
+    first = [slow.index(i) if i in slow else -1 for i in range(len(words))]
+    assert first_pieces(words, pieces) == first
 
 
 def test_only_first_pieces_and_no_specials_are_labelled():
     words, pieces = [(0, 4), (5, 9)], [(0, 0), (0, 2), (2, 4), (5, 7), (7, 9), (0, 0)]
     assert project(words, [1, 2], pieces) == [IGNORE, 1, IGNORE, 2, IGNORE, IGNORE]
     inside = inside_of(LABELS)
-    assert project(words, [1, 0], pieces, continuation="inside", inside=inside) == [
-        IGNORE,
-        1,
-        2,
-        0,
-        0,
-        IGNORE,
-    ]
+    found = project(words, [1, 0], pieces, continuation="inside", inside=inside)
+    assert found == [IGNORE, 1, 2, 0, 0, IGNORE]
 
 
 def test_pieces_that_carry_the_space_before_them():

@@ -1,4 +1,4 @@
-"""Heads: pooling against a slow definition, padding without influence, weights that depend on the seed alone."""
+"""Heads: pooling against a slow definition, padding without influence, weights from the seed."""
 
 from __future__ import annotations
 
@@ -32,10 +32,15 @@ def test_pooling_is_over_real_tokens():
     hidden = torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0))
     for i, length in enumerate((4, 3)):
         part = hidden[i, :length]
-        for how, expected in (("first", part[0]), ("mean", part.mean(0)), ("max", part.max(0).values)):
+        for how, expected in (
+            ("first", part[0]),
+            ("mean", part.mean(0)),
+            ("max", part.max(0).values),
+        ):
             torch.testing.assert_close(pool(hidden, REAL, how)[i], expected)
+    everywhere = torch.ones(2, 4, dtype=torch.long)
     for how in POOLINGS:
-        assert torch.equal(pool(hidden, None, how), pool(hidden, torch.ones(2, 4, dtype=torch.long), how))
+        assert torch.equal(pool(hidden, None, how), pool(hidden, everywhere, how))
     poisoned = hidden.clone()
     poisoned[1, 3] = torch.nan
     assert all(torch.isfinite(pool(poisoned, REAL, how)).all() for how in POOLINGS)
@@ -52,13 +57,15 @@ def test_padding_changes_no_span():
     extract = model(SpanExtractor)
     padded = extract(IDS, segment_ids=REAL)
     assert padded.shape == (2, 2, 4) and padded[1, :, 3].eq(-torch.inf).all()
-    torch.testing.assert_close(padded[1:, :, :3].log_softmax(-1), extract(IDS[1:, :3]).log_softmax(-1))
+    alone = extract(IDS[1:, :3])
+    torch.testing.assert_close(padded[1:, :, :3].log_softmax(-1), alone.log_softmax(-1))
 
 
 def test_positions_pick_tokens():
     tag = model(TokenClassifier)
     everywhere = tag(IDS)
-    torch.testing.assert_close(tag(IDS, positions=torch.tensor([1, 6])), everywhere.flatten(0, 1)[[1, 6]])
+    some = tag(IDS, positions=torch.tensor([1, 6]))
+    torch.testing.assert_close(some, everywhere.flatten(0, 1)[[1, 6]])
 
 
 def test_first_weights_depend_on_the_generator_alone():
@@ -66,8 +73,10 @@ def test_first_weights_depend_on_the_generator_alone():
     for noise in (0, 1):
         torch.manual_seed(noise)
         heads.append(LinearHead(64, 4, transform=True, generator=torch.Generator().manual_seed(5)))
-    assert all(torch.equal(a, b) for a, b in zip(*(h.state_dict().values() for h in heads), strict=True))
-    weight = torch.cat([heads[0].transform.weight.flatten(), heads[0].output.weight.flatten()]).detach()
+    one, other = (head.state_dict().values() for head in heads)
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    both = (heads[0].transform.weight, heads[0].output.weight)
+    weight = torch.cat([w.flatten() for w in both]).detach()
     assert weight.abs().max() <= 0.04 and not heads[0].output.bias.any()
     expected = 0.02 * 0.8796  # a normal cut at two deviations is narrower
     assert abs(weight.std() - expected) < 4 * expected / (2 * weight.numel()) ** 0.5
@@ -76,9 +85,8 @@ def test_first_weights_depend_on_the_generator_alone():
 def test_a_twin_shares_its_head_on_another_encoder():
     first = model(SequenceClassifier)
     twin = first.on(nn.Identity())
-    assert (
-        twin.head is first.head and twin.encoder is not first.encoder and isinstance(first.encoder, Encoder)
-    )
+    assert twin.head is first.head and twin.encoder is not first.encoder
+    assert isinstance(first.encoder, Encoder)
 
 
 def test_what_cannot_be():

@@ -56,16 +56,19 @@ def test_spans_are_two_predictions_over_the_places():
     logp = extract(IDS, segment_ids=REAL).log_softmax(-1)
     with torch.no_grad():
         loss = SpanExtraction()(extract, SPANS)
-    torch.testing.assert_close(loss.total, -(logp[0, 0, 1] + logp[0, 1, 2] + logp[1, 0, 0] + logp[1, 1, 1]))
-    best = logp.argmax(-1)
-    assert loss.count == 4 and int(loss.correct) == int((best == torch.tensor([[1, 2], [0, 1]])).sum())
+    torch.testing.assert_close(
+        loss.total, -(logp[0, 0, 1] + logp[0, 1, 2] + logp[1, 0, 0] + logp[1, 1, 1])
+    )
+    right = logp.argmax(-1) == torch.tensor([[1, 2], [0, 1]])
+    assert loss.count == 4 and int(loss.correct) == int(right.sum())
 
 
 def test_balanced_weights_are_scikit_learns_and_average_to_one():
     labels = [0] * 7 + [1] * 2 + [2]
     weights = balanced_weights(labels, 3)
     theirs = compute_class_weight("balanced", classes=np.arange(3), y=labels)
-    assert weights == pytest.approx(theirs) and sum(weights[x] for x in labels) == pytest.approx(len(labels))
+    assert weights == pytest.approx(theirs)
+    assert sum(weights[x] for x in labels) == pytest.approx(len(labels))
     assert balanced_weights([0, 2], 3) == (1.0, 0.0, 1.0)
 
 

@@ -1,4 +1,4 @@
-"""Predictions: order kept whatever the batches, spans against a slow search, words without a piece."""
+"""Predictions: order kept in any batches, spans against a slow search, words without a piece."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from course_lib.batch import IGNORE
 from course_lib.data import Example, SpanExample, TokenExample
 from course_lib.encoder import Encoder, EncoderConfig
 from course_lib.finetuning import SequenceClassifier, SpanExtractor, TokenClassifier
-from course_lib.finetuning.prediction import best_span, guesses, judge, row_logits, word_tags
+from course_lib.finetuning.kinds import guesses, judge
+from course_lib.finetuning.prediction import best_span, row_logits, word_tags
 from course_lib.finetuning.rows import Row
 
 
@@ -61,7 +62,8 @@ def test_words_that_were_cut_off_are_outside():
 def test_judging_names_the_quoted_score_first():
     generator = torch.Generator().manual_seed(0)
     texts = [Example("a", i % 2, f"g{i}") for i in range(4)]
-    assert next(iter(judge("text", texts, [0, 1, 0, 0], ("n", "p"), generator=generator))) == "accuracy"
+    scores = judge("text", texts, [0, 1, 0, 0], ("n", "p"), generator=generator)
+    assert next(iter(scores)) == "accuracy"
     words = [TokenExample.of_words(["a"], [i % 2], group=f"g{i}") for i in range(4)]
     scores = judge("words", words, [[0], [1], [0], [1]], ("O", "B-x", "I-x"), generator=generator)
     assert next(iter(scores)) == "entity_f1" and scores["entity_f1"].estimate == 1

@@ -26,21 +26,22 @@ def test_a_pair_has_two_types(tokenizer):
     (row,) = encode_examples([PairExample("ban dol", "kiss", 1, "g")], tokenizer)
     first, second = (len(tokenizer.encode(t, add_special=False).ids) for t in ("ban dol", "kiss"))
     assert row.types == (0,) * (first + 2) + (1,) * (second + 1)
-    assert [i for i, x in enumerate(row.ids) if x == tokenizer.sep_id] == [first + 1, first + second + 2]
+    ends = [i for i, x in enumerate(row.ids) if x == tokenizer.sep_id]
+    assert ends == [first + 1, first + second + 2]
 
 
 @pytest.mark.parametrize(("n", "m"), [(1, 40), (40, 1), (30, 30), (9, 30), (31, 10), (3, 3)])
 def test_of_a_pair_the_longer_is_cut(tokenizer, n, m):
     word = "ban"
     size = len(tokenizer.encode(word, add_special=False).ids)
-    (row,) = encode_examples(
-        [PairExample(" ".join([word] * n), " ".join([word] * m), 1, "g")], tokenizer, max_len=24
-    )
+    pair = PairExample(" ".join([word] * n), " ".join([word] * m), 1, "g")
+    (row,) = encode_examples([pair], tokenizer, max_len=24)
     first, second = row.types.count(0) - 2, row.types.count(1) - 1
     n, m, room = n * size, m * size, 21
     assert first + second == min(room, n + m) and len(row) == first + second + 3
     if n + m > room:
-        assert min(first, second) >= min(n, m, room // 2)  # the shorter loses nothing before both are even
+        # the shorter loses nothing before both are even
+        assert min(first, second) >= min(n, m, room // 2)
 
 
 def test_words(tokenizer):
@@ -48,7 +49,8 @@ def test_words(tokenizer):
     (row,) = encode_examples([example], tokenizer)
     assert [row.labels[p] for p in row.pieces] == list(example.tags)
     assert sum(x != IGNORE for x in row.labels) == 3
-    (cut,) = encode_examples([TokenExample.of_words(["ban"] * 30, [0] * 30, group="g")], tokenizer, max_len=8)
+    long = TokenExample.of_words(["ban"] * 30, [0] * 30, group="g")
+    (cut,) = encode_examples([long], tokenizer, max_len=8)
     assert cut.pieces[-1] == -1 and max(cut.pieces) < 7
 
 
@@ -60,9 +62,8 @@ def test_spans_lie_in_the_text_and_not_in_the_question(tokenizer):
     assert row.types[first] == 1 and (row.offsets[first][0], row.offsets[last][1]) == (5, 12)
     assert set(row.labels[2:]) == {IGNORE}
     assert all(o == (0, 0) for o, t in zip(row.offsets, row.types, strict=True) if t == 0)
-    (cut,) = encode_examples(
-        [SpanExample("ban?", "kiss " * 30 + "dol", 150, 153, "g")], tokenizer, max_len=16
-    )
+    long = SpanExample("ban?", "kiss " * 30 + "dol", 150, 153, "g")
+    (cut,) = encode_examples([long], tokenizer, max_len=16)
     assert cut.labels[:2] == (0, 0)
 
 
@@ -77,7 +78,8 @@ def test_padding_is_marked_and_only_where_it_is():
     assert batch.labels.tolist() == [[1, -100, -100], [0, -100, -100]]
     assert batch.segment_ids.tolist() == [[1, 1, 1], [1, 1, 0]] and batch.token_type_ids is None
     assert padded([Row((2, 3), (0, -100), (0, 1))] * 2).segment_ids is None
-    assert torch.equal(padded([Row((2, 3), (0, -100), (0, 1))]).token_type_ids, torch.tensor([[0, 1]]))
+    types = padded([Row((2, 3), (0, -100), (0, 1))]).token_type_ids
+    assert torch.equal(types, torch.tensor([[0, 1]]))
 
 
 def test_what_cannot_be(tokenizer):

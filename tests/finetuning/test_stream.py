@@ -13,7 +13,9 @@ from course_lib.finetuning.stream import padding_share, sorted_batches
 
 def rows(n=103, seed=0):
     lengths = [3 + (17 * i + seed) % 29 for i in range(n)]
-    return tuple(Row((i + 10, *(5,) * (m - 1)), (i, *(-100,) * (m - 1))) for i, m in enumerate(lengths))
+    return tuple(
+        Row((i + 10, *(5,) * (m - 1)), (i, *(-100,) * (m - 1))) for i, m in enumerate(lengths)
+    )
 
 
 def epoch(stream, number=0):
@@ -43,8 +45,15 @@ def test_rows_of_like_length_come_together():
 
 def test_fingerprint_changes_with_what_changes_a_batch():
     base = TaskStream(rows())
-    others = [TaskStream(rows(), 16), TaskStream(rows(), seed=1), TaskStream(rows(), pad_id=1), TaskStream(rows(), pool=1),
-              TaskStream(rows(), about="x"), TaskStream(rows(seed=1)), TaskStream(rows()[:-1])]  # fmt: skip
+    others = [
+        TaskStream(rows(), 16),
+        TaskStream(rows(), seed=1),
+        TaskStream(rows(), pad_id=1),
+        TaskStream(rows(), pool=1),
+        TaskStream(rows(), about="x"),
+        TaskStream(rows(seed=1)),
+        TaskStream(rows()[:-1]),
+    ]
     found = {s.fingerprint for s in others}
     assert len(found) == len(others) and base.fingerprint not in found
     assert base.fingerprint == TaskStream(rows()).fingerprint

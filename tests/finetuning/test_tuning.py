@@ -1,4 +1,4 @@
-"""Fine-tuning on small tasks that can be learnt: what moves, what stays, what comes again, what is refused."""
+"""Fine-tuning on small learnable tasks: what moves, stays, comes again and is refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ from transformers import (
     RobertaModel,
 )
 
-from course_lib.data import Example, PairExample, SpanExample, SpanTask, Task, TokenExample, TokenTask
+from course_lib.data import (
+    Example,
+    PairExample,
+    SpanExample,
+    SpanTask,
+    Task,
+    TokenExample,
+    TokenTask,
+)
 from course_lib.encoder import Encoder, EncoderConfig, TransformersEncoder
 from course_lib.finetuning import FineTuneConfig, encode_examples, finetune, finetune_seeds
 from course_lib.finetuning.prediction import row_logits
@@ -38,11 +46,16 @@ def words(chance, kind, n=6):
     return [chance.choice((FIRST, SECOND)[kind]) for _ in range(n)]
 
 
+def splits(made):
+    """Training, validation and test examples."""
+    return tuple(made[:-40]), tuple(made[-40:-20]), tuple(made[-20:])
+
+
 def task(n=120, kinds=(0, 1)):
     """Texts out of two sets of words; the class says which."""
     chance = random.Random(0)
     made = [Example(" ".join(words(chance, i % 2)), kinds[i % 2], f"g{i}") for i in range(n)]
-    return Task("t", "", ("first", "second"), tuple(made[:-40]), tuple(made[-40:-20]), tuple(made[-20:]))
+    return Task("t", "", ("first", "second"), *splits(made))
 
 
 def tagged(n=120):
@@ -54,7 +67,7 @@ def tagged(n=120):
             for _ in range(5)
         ]
         made.append(TokenExample.of_words(*zip(*found, strict=True), group=f"g{i}"))
-    return TokenTask("w", "", ("O", "B-x", "I-x"), tuple(made[:-40]), tuple(made[-40:-20]), tuple(made[-20:]))
+    return TokenTask("w", "", ("O", "B-x", "I-x"), *splits(made))
 
 
 def spans(n=160):
@@ -66,7 +79,7 @@ def spans(n=160):
         found[at] = chance.choice(FIRST)
         start = len(" ".join(found[:at])) + (at > 0)
         made.append(SpanExample("where?", " ".join(found), start, start + len(found[at]), f"g{i}"))
-    return SpanTask("s", "", tuple(made[:-40]), tuple(made[-40:-20]), tuple(made[-20:]))
+    return SpanTask("s", "", *splits(made))
 
 
 def pairs(n=200):
@@ -75,10 +88,9 @@ def pairs(n=200):
     made = []
     for i in range(n):
         a, b = chance.randrange(2), chance.randrange(2)
-        made.append(
-            PairExample(" ".join(words(chance, a, 3)), " ".join(words(chance, b, 3)), int(a == b), f"g{i}")
-        )
-    return Task("p", "", ("other", "same"), tuple(made[:-40]), tuple(made[-40:-20]), tuple(made[-20:]))
+        one, other = (" ".join(words(chance, kind, 3)) for kind in (a, b))
+        made.append(PairExample(one, other, int(a == b), f"g{i}"))
+    return Task("p", "", ("other", "same"), *splits(made))
 
 
 @pytest.fixture
@@ -95,7 +107,8 @@ def tune(task, encoder, tokenizer, config=QUICK, **options):
 
 
 @pytest.mark.parametrize(
-    ("make", "epochs", "least"), [(task, 4, 0.95), (tagged, 4, 0.95), (spans, 8, 0.9), (pairs, 30, 0.85)]
+    ("make", "epochs", "least"),
+    [(task, 4, 0.95), (tagged, 4, 0.95), (spans, 8, 0.9), (pairs, 30, 0.85)],
 )
 def test_each_kind_of_task_is_learnt(make, epochs, least, encoder, tokenizer):
     done = tune(make(), encoder, tokenizer, replace(QUICK, epochs=epochs))
@@ -112,11 +125,11 @@ def test_what_is_trained_moves_and_nothing_else(setting, encoder, tokenizer):
     blocks = {k.split(".")[1] for k in moved if k.startswith("blocks.")}
     assert blocks == {"full": {"0", "1"}, "head": set(), 1: {"1"}, 2: {"0", "1"}}[setting]
     assert any("embedding" in k or k.startswith("token") for k in moved) == (setting == "full")
-    assert all(
-        torch.equal(before[k], v) for k, v in encoder.state_dict().items()
-    )  # the encoder given is a copy's source
+    # the encoder given is a copy's source
+    assert all(torch.equal(before[k], v) for k, v in encoder.state_dict().items())
     trained = sum(p.numel() for p in done.model.parameters() if p.requires_grad)
-    assert done.n_trainable == trained and (done.n_trainable == done.n_parameters) == (setting == "full")
+    assert done.n_trainable == trained
+    assert (done.n_trainable == done.n_parameters) == (setting == "full")
 
 
 def test_nothing_is_computed_backward_below_what_is_trained(encoder, tokenizer):
@@ -145,8 +158,9 @@ def test_kept_features_are_what_the_encoder_says(make, encoder, tokenizer):
 
 
 def test_the_same_seed_gives_the_same_run_and_another_another(encoder, tokenizer):
-    one, same, other = (tune(task(), encoder, tokenizer, replace(QUICK, epochs=1, seed=s)) for s in (0, 0, 1))
-    weights = [r.model.head.output.weight for r in (one, same, other)]
+    configs = [replace(QUICK, epochs=1, seed=seed) for seed in (0, 0, 1)]
+    runs = [tune(task(), encoder, tokenizer, config) for config in configs]
+    weights = [r.model.head.output.weight for r in runs]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
 
 
@@ -163,9 +177,8 @@ def test_seeds_share_what_a_frozen_encoder_said(encoder, tokenizer, monkeypatch)
     monkeypatch.setattr(
         Encoder, "forward", lambda self, ids, **o: calls.append(len(ids)) or forward(self, ids, **o)
     )
-    runs = finetune_seeds(
-        task(), encoder, tokenizer, replace(QUICK, tune="head", epochs=1), seeds=(0, 1, 2), progress=False
-    )
+    config = replace(QUICK, tune="head", epochs=1)
+    runs = finetune_seeds(task(), encoder, tokenizer, config, seeds=(0, 1, 2), progress=False)
     distinct = {e.text for s in ("train", "test") for e in task().examples(s)}
     assert sum(calls) == len(distinct) and all(run.model is None for run in runs.runs)
     assert runs.interval.low <= runs.interval.estimate <= runs.interval.high
@@ -175,10 +188,11 @@ def test_seeds_share_what_a_frozen_encoder_said(encoder, tokenizer, monkeypatch)
 def test_early_stopping_ends_a_run_that_learns_nothing(encoder, tokenizer):
     chance = random.Random(0)
     noise = task()
-    noise = Task("n", "", noise.labels, tuple(replace(e, label=chance.randrange(2)) for e in noise.train),
-                 noise.validation, noise.test)  # fmt: skip
+    train = tuple(replace(e, label=chance.randrange(2)) for e in noise.train)
+    noise = Task("n", "", noise.labels, train, noise.validation, noise.test)
     done = tune(noise, encoder, tokenizer, replace(QUICK, epochs=30, patience=2))
-    assert done.run.stopped == "patience" and done.run.steps < 30 * 5 and done.run.best_step < done.run.steps
+    assert done.run.stopped == "patience" and done.run.steps < 30 * 5
+    assert done.run.best_step < done.run.steps
 
 
 def test_balanced_weights_find_the_rare_class():
@@ -195,15 +209,16 @@ def encode_rows(labels):
     return [Row((2, 3), (label, -100)) for label in labels]
 
 
+SHAPE = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16)
+DISTIL = dict(dim=16, n_layers=2, n_heads=2, hidden_dim=16)
 ENCODERS = {
-    "BERT": lambda v: BertModel(BertConfig(vocab_size=v, hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
-                                           intermediate_size=16)),
-    "RoBERTa": lambda v: RobertaModel(RobertaConfig(vocab_size=v, hidden_size=16, num_hidden_layers=2,
-                                                    num_attention_heads=2, intermediate_size=16, pad_token_id=0)),
-    "DistilBERT": lambda v: DistilBertModel(DistilBertConfig(vocab_size=v, dim=16, n_layers=2, n_heads=2, hidden_dim=16)),
-    "ModernBERT": lambda v: ModernBertModel(ModernBertConfig(vocab_size=v, hidden_size=16, num_hidden_layers=2,
-                                                             num_attention_heads=2, intermediate_size=16, pad_token_id=0)),
-}  # fmt: skip
+    "BERT": lambda v: BertModel(BertConfig(vocab_size=v, **SHAPE)),
+    "RoBERTa": lambda v: RobertaModel(RobertaConfig(vocab_size=v, **SHAPE, pad_token_id=0)),
+    "DistilBERT": lambda v: DistilBertModel(DistilBertConfig(vocab_size=v, **DISTIL)),
+    "ModernBERT": lambda v: ModernBertModel(
+        ModernBertConfig(vocab_size=v, **SHAPE, pad_token_id=0)
+    ),
+}
 
 
 @pytest.mark.parametrize("name", ENCODERS)

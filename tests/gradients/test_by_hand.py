@@ -1,4 +1,4 @@
-"""The model by hand against the same model in PyTorch, in float64, for every parameter; and its faults, planted."""
+"""The model by hand against PyTorch, in float64, for every parameter; and its faults, planted."""
 
 from __future__ import annotations
 
@@ -42,12 +42,13 @@ def torch_gradients(model, batch):
     loss = F.cross_entropy(logits, batch.labels.flatten()[batch.target_positions])
     model.zero_grad()
     loss.backward()
-    return loss.item(), {k: model.get_parameter(name).grad.numpy() for k, name in by_hand.TORCH_NAMES.items()}
+    names = by_hand.TORCH_NAMES.items()
+    return loss.item(), {k: model.get_parameter(name).grad.numpy() for k, name in names}
 
 
 def hand_gradients(model, batch):
-    p, c = by_hand.parameters_of(model), dict(n_heads=model.config.n_heads, eps=model.config.norm_eps)
-    loss, cache = by_hand.forward(p, batch, **c)
+    p, config = by_hand.parameters_of(model), model.config
+    loss, cache = by_hand.forward(p, batch, n_heads=config.n_heads, eps=config.norm_eps)
     return loss, by_hand.backward(p, cache), p, cache
 
 
@@ -129,7 +130,8 @@ def test_planted_faults_are_seen(fault, exposed, monkeypatch):
     if fault == "no output path":
         gradients["tokens"] = cache["input_path"]
     if fault == "no residual":
-        gradients["tokens"], gradients["positions"] = cache["output_path"], 0.5 * gradients["positions"]
+        gradients["tokens"] = cache["output_path"]
+        gradients["positions"] = 0.5 * gradients["positions"]
     wrong = compare(gradients, torch_gradients(model, batch)[1], tolerance=1e-12).wrong
     assert exposed <= set(wrong)
 

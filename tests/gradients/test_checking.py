@@ -1,4 +1,4 @@
-"""Finite differences against derivatives known on paper and from autograd; wrong gradients must be caught."""
+"""Finite differences against derivatives on paper and from autograd; wrong ones are caught."""
 
 from __future__ import annotations
 
@@ -50,9 +50,8 @@ def test_agrees_with_autograd_on_a_module():
     layer, x = torch.nn.Linear(3, 2).double(), torch.randn(4, 3, dtype=torch.float64)
 
     def loss(p):
-        return (
-            F.gelu(F.linear(x, *(torch.from_numpy(p[k]) for k in ("weight", "bias")))).square().sum().item()
-        )
+        weight, bias = (torch.from_numpy(p[k]) for k in ("weight", "bias"))
+        return F.gelu(F.linear(x, weight, bias)).square().sum().item()
 
     F.gelu(layer(x)).square().sum().backward()
     parameters = {k: v.detach().numpy() for k, v in layer.named_parameters()}
@@ -76,14 +75,10 @@ def test_the_error_curve_is_a_v_with_the_predicted_slopes_and_bottom():
 
 
 def planted(name: str):
-    """A loss, its inputs, the right gradients and those with a fault, as (loss, inputs, right, wrong)."""
+    """A loss, its inputs, the right gradients and faulty ones, as (loss, inputs, right, wrong)."""
     z, y = RNG.normal(size=(3, 5)), np.array([0, 4, 2])
-    x, gain, bias, r = (
-        RNG.normal(size=(4, 6)),
-        RNG.normal(size=6),
-        RNG.normal(size=6),
-        RNG.normal(size=(4, 6)),
-    )
+    x, gain, bias = RNG.normal(size=(4, 6)), RNG.normal(size=6), RNG.normal(size=6)
+    r = RNG.normal(size=(4, 6))
     table, ids = RNG.normal(size=(5, 2)), np.array([1, 1, 3])
     if name == "missing 1/n":
         right = cross_entropy(z, y)[1]
@@ -92,7 +87,8 @@ def planted(name: str):
         p = softmax(z)
         dp = RNG.normal(size=p.shape)
         wrong = p * (dp + (dp * p).sum(-1, keepdims=True))
-        return lambda q: (dp * softmax(q["z"])).sum(), {"z": z}, {"z": softmax_backward(dp, p)}, {"z": wrong}
+        right = softmax_backward(dp, p)
+        return lambda q: (dp * softmax(q["z"])).sum(), {"z": z}, {"z": right}, {"z": wrong}
     if name == "epsilon outside the root":
         eps, small = 1e-3, 0.05 * x
         _, cache = layer_norm(small, gain, bias, eps)
@@ -139,7 +135,9 @@ def test_catches_planted_faults(fault):
 def test_only_the_wrong_tensor_is_named_even_a_small_one():
     a, b = np.array([3.0]), np.array([1e-4])
     report = check_gradients(
-        lambda p: (p["a"] ** 2).sum() + (p["b"] ** 2).sum(), {"a": a, "b": b}, {"a": 2 * a, "b": 3 * b}
+        lambda p: (p["a"] ** 2).sum() + (p["b"] ** 2).sum(),
+        {"a": a, "b": b},
+        {"a": 2 * a, "b": 3 * b},
     )
     assert report.wrong == ["b"]
 
@@ -160,16 +158,15 @@ def test_relative_error_is_symmetric_in_scale_and_says_where():
     a, b = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0, 2.0], [3.0, 5.0]])
     assert relative_error(a, b) == relative_error(b, a) == (0.2, (1, 1))
     assert relative_error(1e6 * a, 1e6 * b)[0] == pytest.approx(0.2)
-    assert relative_error(np.zeros(2), np.zeros(2))[0] == 0 and relative_error(np.zeros(0), np.zeros(0)) == (
-        0.0,
-        (),
-    )
+    assert relative_error(np.zeros(2), np.zeros(2))[0] == 0
+    assert relative_error(np.zeros(0), np.zeros(0)) == (0.0, ())
     assert relative_error(np.array([0.0]), np.array([1e-9]), floor=1.0)[0] == pytest.approx(1e-9)
     assert 0 < FLOOR < 1
 
 
 def test_a_nan_gradient_never_agrees():
-    report = check_gradients(lambda p: p["x"].sum(), {"x": np.ones(2)}, {"x": np.array([1.0, np.nan])})
+    gradient = np.array([1.0, np.nan])
+    report = check_gradients(lambda p: p["x"].sum(), {"x": np.ones(2)}, {"x": gradient})
     assert report.wrong == ["x"] and np.isnan(report.error)
 
 
@@ -207,10 +204,9 @@ def test_the_report_reads_as_a_table_in_text_and_in_a_notebook():
     head, first, second, verdict = str(report).splitlines()
     for word in ("name", "shape", "largest relative error", "where", "verdict"):
         assert word in head
-    assert (
-        all(word in first for word in ("<w>", "(1, 2)", "2.0e-01", "(0, 1)", "2.5", "WRONG"))
-        and "agrees" in second
-    )
+    for word in ("<w>", "(1, 2)", "2.0e-01", "(0, 1)", "2.5", "WRONG"):
+        assert word in first
+    assert "agrees" in second
     assert verdict == "1 of 2 differ by more than 1e-07: <w>"
     assert repr(report) == str(report)
     page = report._repr_html_()
@@ -222,9 +218,18 @@ def test_the_report_reads_as_a_table_in_text_and_in_a_notebook():
     [
         (dict(parameters={}), "parameters is empty"),
         (dict(gradients={}), "gradients lacks"),
-        (dict(parameters={"x": np.ones(2, dtype=np.float32)}), r"parameters\['x'\] is float32.*double"),
-        (dict(gradients={"x": torch.ones(2, dtype=torch.float64)}), r"gradients\['x'\] is torch.float64"),
-        (dict(gradients={"x": np.ones((2, 1))}), r"has shape \(2, 1\), but the parameter has \(2,\)"),
+        (
+            dict(parameters={"x": np.ones(2, dtype=np.float32)}),
+            r"parameters\['x'\] is float32.*double",
+        ),
+        (
+            dict(gradients={"x": torch.ones(2, dtype=torch.float64)}),
+            r"gradients\['x'\] is torch.float64",
+        ),
+        (
+            dict(gradients={"x": np.ones((2, 1))}),
+            r"has shape \(2, 1\), but the parameter has \(2,\)",
+        ),
         (dict(step=0.0), "step must be positive"),
         (dict(order=3), "order must be 2 or 4"),
         (dict(loss=lambda p: float("nan")), "two values|finite"),
@@ -233,9 +238,9 @@ def test_the_report_reads_as_a_table_in_text_and_in_a_notebook():
 )
 def test_errors_name_the_field_and_the_remedy(change, message):
     x = np.ones(2)
-    arguments = dict(loss=lambda p: float(p["x"].sum()), parameters={"x": x}, gradients={"x": x}) | change
+    sound = dict(loss=lambda p: float(p["x"].sum()), parameters={"x": x}, gradients={"x": x})
     with pytest.raises(ValueError, match=message):
-        check_gradients(**arguments)
+        check_gradients(**(sound | change))
 
 
 def test_comparing_different_tensors_is_an_error():
@@ -246,8 +251,9 @@ def test_comparing_different_tensors_is_an_error():
 
 
 def test_a_step_that_is_lost_in_rounding_is_refused():
+    x = np.array([1000.0], dtype=np.float32)
     with pytest.raises(ValueError, match="lost in the rounding of 1000.0"):
-        central_difference(lambda x: float(x.sum()), np.array([1000.0], dtype=np.float32), step=1e-6)
+        central_difference(lambda x: float(x.sum()), x, step=1e-6)
 
 
 def test_infinite_losses_are_refused():

@@ -1,4 +1,4 @@
-"""A constant count of predictions: exactly k, uniform, never a special token, and nothing else than token masking does."""
+"""A constant count: exactly k, uniform, never a special token, and all else as token masking."""
 
 import math
 
@@ -14,10 +14,9 @@ SPECIAL = torch.tensor([True] * 5 + [False] * (V - 5))
 
 
 def mask(ids, count, seed=0, **policy):
-    return mask_constant(
-        ids, count, MaskPolicy(**policy), mask_id=4, vocab_size=V, special_mask=SPECIAL,
-        generator=torch.Generator().manual_seed(seed),
-    )  # fmt: skip
+    options = dict(mask_id=4, vocab_size=V, special_mask=SPECIAL)
+    generator = torch.Generator().manual_seed(seed)
+    return mask_constant(ids, count, MaskPolicy(**policy), **options, generator=generator)
 
 
 @pytest.fixture
@@ -54,7 +53,8 @@ def test_shares_of_mask_random_and_kept(ids):
         taken = masked.labels != IGNORE
         now, right = masked.input_ids[taken], masked.labels[taken]
         n, shown = n + len(now), shown + int((now == 4).sum())
-        kept, random = kept + int((now == right).sum()), random + int(((now != 4) & (now != right)).sum())
+        kept += int((now == right).sum())
+        random += int(((now != 4) & (now != right)).sum())
     for count, share in ((shown, 0.8), (random, 0.1 * (1 - 1 / 45)), (kept, 0.1 * (1 + 1 / 45))):
         assert abs(count - n * share) < 4 * math.sqrt(n * share * (1 - share))
 

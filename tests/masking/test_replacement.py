@@ -65,11 +65,16 @@ def test_rows_of_specials_only():
     assert batch.n_targets == 0
 
 
-@pytest.mark.parametrize(("change", "match"), [
-    (dict(rate=0.0), "rate must be"), (dict(rate=15), "0.15 for 15 %"),
-    (dict(frequencies=torch.ones(3)), "one entry per token"), (dict(frequencies=torch.zeros(V)), "positive frequency"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (dict(rate=0.0), "rate must be"),
+        (dict(rate=15), "0.15 for 15 %"),
+        (dict(frequencies=torch.ones(3)), "one entry per token"),
+        (dict(frequencies=torch.zeros(V)), "positive frequency"),
+    ],
+)
 def test_clear_errors(change, match):
-    arguments = dict(frequencies=weights, special_mask=special, generator=torch.Generator()) | change
+    sound = dict(frequencies=weights, special_mask=special, generator=torch.Generator())
     with pytest.raises(ValueError, match=match):
-        replace_tokens(rows, **arguments)
+        replace_tokens(rows, **(sound | change))

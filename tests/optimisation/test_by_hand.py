@@ -1,4 +1,4 @@
-"""Step for step against ``torch.optim`` in float64, on a small network whose loss is not quadratic."""
+"""Step for step against ``torch.optim`` in float64, on a network whose loss is not quadratic."""
 
 import inspect
 import math
@@ -14,32 +14,43 @@ from course_lib.optimisation.by_hand import descend
 needs_muon = pytest.mark.skipif(
     not hasattr(torch.optim, "Muon"), reason="torch.optim.Muon came with torch 2.9"
 )
-needs_adafactor = pytest.mark.skipif(not hasattr(torch.optim, "Adafactor"), reason="came with torch 2.5")
+needs_adafactor = pytest.mark.skipif(
+    not hasattr(torch.optim, "Adafactor"), reason="came with torch 2.5"
+)
 O = torch.optim
 
 CASES = {
-    "sgd": (by_hand.sgd, dict(lr=0.01, weight_decay=0.3), lambda p: O.SGD(p, 0.01, weight_decay=0.3)),
+    "sgd": (
+        by_hand.sgd,
+        dict(lr=0.01, weight_decay=0.3),
+        lambda p: O.SGD(p, 0.01, weight_decay=0.3),
+    ),
     "momentum": (
-        by_hand.momentum, dict(lr=0.01, mu=0.8, weight_decay=0.3),
+        by_hand.momentum,
+        dict(lr=0.01, mu=0.8, weight_decay=0.3),
         lambda p: O.SGD(p, 0.01, momentum=0.8, weight_decay=0.3),
     ),
     "nesterov": (
-        by_hand.nesterov, dict(lr=0.01, mu=0.8, weight_decay=0.3),
+        by_hand.nesterov,
+        dict(lr=0.01, mu=0.8, weight_decay=0.3),
         lambda p: O.SGD(p, 0.01, momentum=0.8, weight_decay=0.3, nesterov=True),
     ),
     "adam": (
-        by_hand.adam, dict(lr=0.05, betas=(0.8, 0.95), eps=1e-4, weight_decay=0.3),
+        by_hand.adam,
+        dict(lr=0.05, betas=(0.8, 0.95), eps=1e-4, weight_decay=0.3),
         lambda p: O.Adam(p, 0.05, (0.8, 0.95), 1e-4, 0.3),
     ),
     "adamw": (
-        by_hand.adamw, dict(lr=0.05, betas=(0.8, 0.95), eps=1e-4, weight_decay=0.3),
+        by_hand.adamw,
+        dict(lr=0.05, betas=(0.8, 0.95), eps=1e-4, weight_decay=0.3),
         lambda p: O.AdamW(p, 0.05, (0.8, 0.95), 1e-4, 0.3),
     ),
     "adafactor": (
-        by_hand.adafactor, dict(lr=0.3, decay=0.7, weight_decay=0.3),
+        by_hand.adafactor,
+        dict(lr=0.3, decay=0.7, weight_decay=0.3),
         lambda p: O.Adafactor(p, 0.3, -0.7, weight_decay=0.3),
     ),
-}  # fmt: skip
+}
 params = [pytest.param(n, marks=needs_adafactor) if n == "adafactor" else n for n in CASES]
 
 
@@ -49,7 +60,7 @@ def network(bias: bool = True) -> nn.Module:
 
 
 def largest_difference(update, options, reference, *, bias: bool = True, steps: int = 25) -> float:
-    """Train twins, one by hand and one by torch, on the same batches; the weights are compared after every step."""
+    """Train twins, by hand and by torch, on the same batches; compare weights after every step."""
     ours, theirs = network(bias), network(bias)
     states, optimizer = [{} for _ in ours.parameters()], reference(list(theirs.parameters()))
     generator, worst = torch.Generator().manual_seed(1), 0.0
@@ -83,22 +94,32 @@ def test_muon_equals_torch_without_its_rounding(monkeypatch):
 
 FAULTS = {
     "adam": [
-        ("m / (1 - b1**t)", "m"), ("s / (1 - b2**t)", "s"), ("** 0.5 + eps)", "+ eps**2) ** 0.5"),
-        ("(1 - b2) * g * g", "(1 - b2) * g"), ("state.get(\"t\", 0) + 1", "state.get(\"t\", 1) + 1"),
+        ("m / (1 - b1**t)", "m"),
+        ("s / (1 - b2**t)", "s"),
+        ("** 0.5 + eps)", "+ eps**2) ** 0.5"),
+        ("(1 - b2) * g * g", "(1 - b2) * g"),
+        ('state.get("t", 0) + 1', 'state.get("t", 1) + 1'),
     ],
-    "adamw": [("- lr * weight_decay * theta", "- weight_decay * theta"), ("eps=eps)", "eps=eps, weight_decay=weight_decay)")],
-    "momentum": [("mu * state.get(\"m\", 0.0) + (g", "mu * state.get(\"m\", 0.0) + (1 - mu) * (g")],
+    "adamw": [
+        ("- lr * weight_decay * theta", "- weight_decay * theta"),
+        ("eps=eps)", "eps=eps, weight_decay=weight_decay)"),
+    ],
+    "momentum": [('mu * state.get("m", 0.0) + (g', 'mu * state.get("m", 0.0) + (1 - mu) * (g')],
     "nesterov": [("(g + mu * m)", "m")],
     "sgd": [("lr * (g + weight_decay * theta)", "lr * g")],
     "muon": [
-        ("(1 - mu) * g + mu * m", "m"), ("max(1.0, g.shape[0] / g.shape[1])", "(g.shape[0] / g.shape[1])"),
+        ("(1 - mu) * g + mu * m", "m"),
+        ("max(1.0, g.shape[0] / g.shape[1])", "(g.shape[0] / g.shape[1])"),
         ("theta * (1 - lr * weight_decay)", "theta"),
     ],
     "adafactor": [
-        ("(g * g)", "(g)"), ("/ row.mean(-2, keepdims=True)", "/ row.mean(-1, keepdims=True)"),
-        ("max(1.0, root", "max(0.0, root"), ("min(lr, t**-0.5)", "lr"), ("t**-decay", "(t + 1) ** -decay"),
+        ("(g * g)", "(g)"),
+        ("/ row.mean(-2, keepdims=True)", "/ row.mean(-1, keepdims=True)"),
+        ("max(1.0, root", "max(0.0, root"),
+        ("min(lr, t**-0.5)", "lr"),
+        ("t**-decay", "(t + 1) ** -decay"),
     ],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
@@ -145,8 +166,10 @@ def test_decoupled_decay_is_l2_for_sgd_and_is_not_for_adam():
     decoupled = by_hand.sgd(theta, g, {}, lr=0.1) - 0.1 * 0.5 * theta
     torch.testing.assert_close(by_hand.sgd(theta, g, {}, lr=0.1, weight_decay=0.5), decoupled)
     penalty = by_hand.adam(theta, g, {}, lr=0.1, weight_decay=0.5)
-    torch.testing.assert_close(penalty, theta - 0.1)  # the first step divides the penalty out, whatever it is
-    torch.testing.assert_close(by_hand.adamw(theta, g, {}, lr=0.1, weight_decay=0.5), theta - 0.1 - 0.05)
+    # the first step divides the penalty out, whatever it is
+    torch.testing.assert_close(penalty, theta - 0.1)
+    decayed = by_hand.adamw(theta, g, {}, lr=0.1, weight_decay=0.5)
+    torch.testing.assert_close(decayed, theta - 0.1 - 0.05)
 
 
 def test_bias_correction_makes_a_constant_gradient_exact():
@@ -164,7 +187,8 @@ def test_newton_schulz_moves_the_singular_values_alone(shape):
     sigma = sigma / m.norm()
     for _ in range(5):
         sigma = 3.4445 * sigma - 4.775 * sigma**3 + 2.0315 * sigma**5
-    torch.testing.assert_close(by_hand.newton_schulz(m), u @ torch.diag(sigma) @ vt, atol=1e-9, rtol=1e-9)
+    expected = u @ torch.diag(sigma) @ vt
+    torch.testing.assert_close(by_hand.newton_schulz(m), expected, atol=1e-9, rtol=1e-9)
     assert 0.6 < sigma.min() and sigma.max() < 1.3
 
 

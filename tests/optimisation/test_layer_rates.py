@@ -15,18 +15,22 @@ from course_lib.optimisation.layer_rates import layer_of, n_layers
 SMALL = dict(vocab_size=30, n_layers=3, d_model=8, n_heads=2)
 
 
+def bert(n: int) -> BertModel:
+    shape = dict(hidden_size=8, num_attention_heads=2, intermediate_size=8)
+    return BertModel(BertConfig(vocab_size=9, num_hidden_layers=n, **shape))
+
+
 def test_layers_of_other_peoples_encoders():
-    bert = BertModel(BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=3, num_attention_heads=2,
-                                intermediate_size=8))  # fmt: skip
-    distil = DistilBertModel(DistilBertConfig(vocab_size=9, dim=8, n_layers=2, n_heads=2, hidden_dim=8))
-    assert (n_layers(bert), n_layers(distil), n_layers(Encoder(EncoderConfig.modern(**SMALL)))) == (3, 2, 3)
+    config = DistilBertConfig(vocab_size=9, dim=8, n_layers=2, n_heads=2, hidden_dim=8)
+    distil = DistilBertModel(config)
+    assert n_layers(bert(3)) == 3 and n_layers(distil) == 2
+    assert n_layers(Encoder(EncoderConfig.modern(**SMALL))) == 3
     assert {layer_of(name) for name, _ in distil.named_parameters()} == {0, 1, 2}
     assert layer_of("model.encoder.layer.11.output.dense.weight") == 12
 
 
 def test_scales_are_powers_of_the_decay():
-    model = SequenceClassifier(TransformersEncoder(BertModel(BertConfig(
-        vocab_size=9, hidden_size=8, num_hidden_layers=2, num_attention_heads=2, intermediate_size=8))), 2)  # fmt: skip
+    model = SequenceClassifier(TransformersEncoder(bert(2)), 2)
     scales = rate_scales(model, decay=0.5, head_scale=7.0)
     for name, scale in scales.items():
         layer = layer_of(name)
@@ -47,7 +51,8 @@ def test_a_step_of_sgd_moves_each_layer_by_its_own_rate():
         p.grad = torch.ones_like(p)
     optimizer.step()
     for name, p in model.named_parameters():
-        torch.testing.assert_close(before[name] - p.detach(), torch.full_like(p, 0.1 * scales[name]))
+        expected = torch.full_like(p, 0.1 * scales[name])
+        torch.testing.assert_close(before[name] - p.detach(), expected)
 
 
 def test_what_cannot_be():

@@ -45,7 +45,8 @@ def test_equals_a_loop_written_out(small_model, stream):
     found = lr_range_test(
         small_model, MaskedLM(), stream, low=1e-3, high=1e-1, steps=4, clip=0.5, optimizer="sgd"
     )
-    losses, optimizer = [], torch.optim.SGD(small_model.parameters(), 1e-3, momentum=0.9, nesterov=True)
+    losses = []
+    optimizer = torch.optim.SGD(small_model.parameters(), 1e-3, momentum=0.9, nesterov=True)
     for step, lr in enumerate(range_of_rates(1e-3, 1e-1, 4)):
         optimizer.param_groups[0]["lr"] = lr
         optimizer.zero_grad()
@@ -70,9 +71,15 @@ def test_a_loss_that_is_not_finite_ends_it(small_model, stream):
     assert len(found) == 3 and found[-1][1] == math.inf
 
 
-@pytest.mark.parametrize(("change", "match"), [
-    (dict(low=0.0), "0 < low < high"), (dict(low=2.0), "0 < low < high"), (dict(steps=1), "steps"), (dict(optimizer="x"), "optimizer"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (dict(low=0.0), "0 < low < high"),
+        (dict(low=2.0), "0 < low < high"),
+        (dict(steps=1), "steps"),
+        (dict(optimizer="x"), "optimizer"),
+    ],
+)
 def test_clear_errors(small_model, stream, change, match):
     with pytest.raises(ValueError, match=match):
         lr_range_test(small_model, MaskedLM(), stream, **change)

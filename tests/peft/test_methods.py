@@ -28,7 +28,7 @@ def linear(inner: int = 8, outer: int = 6) -> nn.Linear:
     return nn.Linear(inner, outer).double().requires_grad_(False)
 
 
-# -- LoRA ---------------------------------------------------------------------------------------------------------------
+# -- LoRA ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rows", [2, 40])  # two products, one product
@@ -39,7 +39,8 @@ def test_low_rank_is_its_formula_with_all_gradients(rows, bias):
         base.bias = None
     generator = torch.Generator().manual_seed(4)
     a, b = (
-        torch.randn(s, generator=generator, dtype=torch.float64).requires_grad_() for s in ((3, 8), (6, 3))
+        torch.randn(s, generator=generator, dtype=torch.float64).requires_grad_()
+        for s in ((3, 8), (6, 3))
     )
     x = X[:rows].clone().requires_grad_()
     ours_out = low_rank(base, x, a, b, 0.7)
@@ -112,7 +113,7 @@ def test_every_linear_layer_can_be_adapted_in_both_libraries():
     assert len(attach(bert(), LoRAConfig(rank=2, targets=EVERY_LINEAR)).layers) == 12
 
 
-# -- bottleneck ---------------------------------------------------------------------------------------------------------
+# -- bottleneck ------------------------------------------------------------------------------------
 
 
 def test_houlsby_is_its_formula():
@@ -137,7 +138,8 @@ def test_pfeiffer_is_its_formula():
 
     def layer_norm(v):
         centred = v - v.mean(-1, keepdim=True)
-        return centred / (centred.square().mean(-1, keepdim=True) + norm.eps).sqrt() * norm.weight + norm.bias
+        deviation = (centred.square().mean(-1, keepdim=True) + norm.eps).sqrt()
+        return centred / deviation * norm.weight + norm.bias
 
     inner = (layer_norm(s) @ layer.down.weight.T + layer.down.bias).clamp(min=0)
     expected = layer_norm(s + inner @ layer.up.weight.T + layer.up.bias)
@@ -157,7 +159,7 @@ def test_bottlenecks_start_close_to_nothing_and_a_pre_norm_block_has_its_own_pla
         BottleneckConfig(activation="sinus")
 
 
-# -- prefix and prompt --------------------------------------------------------------------------------------------------
+# -- prefix and prompt -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("hidden", [0, 8])
@@ -170,8 +172,10 @@ def test_a_prefix_is_more_keys_and_values(hidden):
     source = model.blocks[0].attention.adapters["default"].source
     rows = source.rows if hidden == 0 else source.mlp(source.rows)
     prefix_k, prefix_v = rows[:, 32:48], rows[:, 48:64]  # the second of two layers
-    q, k, v = (F.linear(x, m.weight, m.bias) for m in (attention.query, attention.key, attention.value))
-    k, v = (torch.cat((p.expand(2, -1, -1), there), dim=1) for p, there in ((prefix_k, k), (prefix_v, v)))
+    layers = (attention.query, attention.key, attention.value)
+    q, k, v = (F.linear(x, layer.weight, layer.bias) for layer in layers)
+    k = torch.cat((prefix_k.expand(2, -1, -1), k), dim=1)
+    v = torch.cat((prefix_v.expand(2, -1, -1), v), dim=1)
     heads = []
     for part in (slice(0, 8), slice(8, 16)):
         weights = (q[..., part] @ k[..., part].transpose(1, 2) / 8**0.5).softmax(-1)  # (2, 4, 7)
@@ -238,7 +242,8 @@ def test_a_prompt_of_real_tokens_is_those_tokens():
     with torch.no_grad():
         model.adapters["default"].vectors.copy_(model.embedding.tokens.weight[front])
     assert (model(IDS, segment_ids=REAL) - expected).abs().max() < 1e-12
-    shifted = model(IDS, segment_ids=REAL, position_ids=places[:, :5], token_type_ids=torch.zeros_like(IDS))
+    given = dict(position_ids=places[:, :5], token_type_ids=torch.zeros_like(IDS))
+    shifted = model(IDS, segment_ids=REAL, **given)
     assert (shifted - expected).abs().max() < 1e-12
 
 
@@ -255,7 +260,7 @@ def test_a_prompt_starts_from_the_table_and_refuses_packed_rows():
         PromptConfig(start="zero")
 
 
-# -- BitFit -------------------------------------------------------------------------------------------------------------
+# -- BitFit ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("make", [ours, bert])
@@ -274,7 +279,7 @@ def test_bitfit_on_some_biases_and_on_none():
         attach(modern, BitFitConfig())
 
 
-# -- AdaLoRA ------------------------------------------------------------------------------------------------------------
+# -- AdaLoRA ---------------------------------------------------------------------------------------
 
 
 def test_adalora_is_its_formula():
@@ -296,7 +301,8 @@ def test_the_penalty_is_zero_for_orthonormal_triplets_and_counts_the_distance_fr
             layer.Q.copy_(torch.linalg.qr(torch.randn(16, 3, dtype=torch.float64)).Q.T)
     assert penalty(handle.layers) < 1e-12
     with torch.no_grad():
-        next(iter(handle.layers.values())).P.mul_(2)  # P^T P - I = 3 I, norm 3 sqrt 3, one of 8 matrices
+        # P^T P - I = 3 I, norm 3 sqrt 3, one of 8 matrices
+        next(iter(handle.layers.values())).P.mul_(2)
     assert penalty(handle.layers).item() == pytest.approx(3 * 3**0.5 / 8)
 
 

@@ -10,12 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 from pretraining_command import FLAGS, SCRIPT, SMALL
-from small_language import small_language
+from small_corpus import small_corpus
 
-from course_lib import data
 from course_lib.__main__ import main
-from course_lib.data import Corpus, Document
-from course_lib.generation import fill_mask
 from course_lib.masking import MaskPolicy
 from course_lib.pretraining import PretrainConfig, build_model, prepare, pretrain
 from course_lib.pretraining import recipe as pretraining
@@ -24,14 +21,7 @@ from course_lib.training import load_model
 
 @pytest.fixture
 def corpus(monkeypatch, tmp_path):
-    """A corpus in place of the real ones, and a cache of its own."""
-    parts = [
-        [Document.of(t, "test") for t in small_language(n, seed)] for n, seed in ((300, 1), (60, 2), (60, 3))
-    ]
-    small = Corpus("small", "none", *(tuple(p) for p in parts))
-    monkeypatch.setattr(data, "load_corpus", lambda name, **_: small)
-    monkeypatch.setenv("COURSE_LIB_CACHE", str(tmp_path / "cache"))
-    return small
+    return small_corpus(monkeypatch, tmp_path)
 
 
 def test_result_holds_what_is_promised(corpus, tmp_path):
@@ -56,7 +46,7 @@ def test_result_holds_what_is_promised(corpus, tmp_path):
 
 
 def test_an_untrained_model_starts_near_the_unigram(corpus):
-    """What ``start_from_frequencies`` is for: the first loss is the unigram's and not ln(vocabulary size)."""
+    """``start_from_frequencies``: the first loss is the unigram's and not ln(vocabulary size)."""
     prepared = prepare(PretrainConfig(**SMALL), progress=False)
     model = build_model(PretrainConfig(**SMALL), prepared)
     tokenizer = prepared.tokenizer
@@ -69,10 +59,12 @@ def test_an_untrained_model_starts_near_the_unigram(corpus):
 
 def test_runs_with_other_seeds_and_policies_are_judged_on_the_same_tokens(corpus):
     a, b = (prepare(PretrainConfig(**SMALL, seed=s), progress=False) for s in (0, 1))
-    assert all(torch.equal(x.input_ids, y.input_ids) for x, y in zip(a.validation, b.validation, strict=True))
+    pairs = zip(a.validation, b.validation, strict=True)
+    assert all(torch.equal(x.input_ids, y.input_ids) for x, y in pairs)
     assert not torch.equal(a.stream.batch(0).input_ids, b.stream.batch(0).input_ids)
     more = prepare(PretrainConfig(**SMALL, mask=MaskPolicy(rate=0.6, unit="span")), progress=False)
-    assert all(torch.equal(x.labels, y.labels) for x, y in zip(a.validation, more.validation, strict=True))
+    pairs = zip(a.validation, more.validation, strict=True)
+    assert all(torch.equal(x.labels, y.labels) for x, y in pairs)
     assert more.stream.batch(0).n_targets > 1.5 * a.stream.batch(0).n_targets
 
 
@@ -82,18 +74,6 @@ def test_a_run_is_never_overwritten_by_accident(corpus, tmp_path):
         pretrain(PretrainConfig(**SMALL), tmp_path / "run", progress=False)
     again = pretrain(PretrainConfig(**SMALL), tmp_path / "run", resume=True, progress=False)
     assert again["steps"] == 12
-
-
-def test_fill_mask(corpus, tmp_path):
-    prepared = prepare(PretrainConfig(**SMALL), progress=False)
-    model = build_model(PretrainConfig(**SMALL), prepared)
-    guesses = fill_mask(model, prepared.tokenizer, "ban [MASK] dort [MASK].", k=3)
-    assert [len(g) for g in guesses] == [3, 3] and all(0 < p.probability < 1 for g in guesses for p in g)
-    assert guesses[0][0].probability >= guesses[0][1].probability
-    with pytest.raises(ValueError, match=r"has no \[MASK\] to fill"):
-        fill_mask(model, prepared.tokenizer, "ban dort")
-    with pytest.raises(ValueError, match="k must lie in"):
-        fill_mask(model, prepared.tokenizer, "ban [MASK]", k=0)
 
 
 def test_command_line_from_training_to_filling(corpus, tmp_path, capsys):
@@ -112,11 +92,8 @@ def test_errors_are_one_line(corpus, tmp_path, capsys):
     assert main(["fill-mask", str(tmp_path / "nothing"), "a [MASK]"]) == 1
     assert main(["pretrain", "--out", str(tmp_path / "x"), "--lr=-1"]) == 1
     lines = capsys.readouterr().err.splitlines()
-    assert (
-        len(lines) == 2
-        and all(line.startswith("error: ") for line in lines)
-        and "lr must be positive" in lines[1]
-    )
+    assert len(lines) == 2 and all(line.startswith("error: ") for line in lines)
+    assert "lr must be positive" in lines[1]
 
 
 def test_both_shapes_and_all_units(corpus, tmp_path):
@@ -128,24 +105,19 @@ def test_both_shapes_and_all_units(corpus, tmp_path):
 
 
 def test_the_command_survives_sigkill(tmp_path):
-    """``pretrain`` killed from outside, at a moment nobody chose, then ``--resume``: the same model, bit for bit."""
+    """``pretrain`` killed when nobody chose, then ``--resume``: the same model, bit for bit."""
     flags = [f for f in FLAGS if "steps" not in f and "every" not in f]
     flags += ["--steps=60", "--checkpoint-every=7", "--evaluate-every=30"]
-    environment = {**os.environ, "COURSE_LIB_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    own = {"COURSE_LIB_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"}
+    shared = str(Path(__file__).parents[1] / "shared")
 
     def start(out, *more):
-        command = [
-            sys.executable,
-            "-c",
-            SCRIPT,
-            str(Path(__file__).parents[1] / "shared"),
-            "pretrain",
-            f"--out={tmp_path / out}",
-            *flags,
-            *more,
-        ]
+        command = [sys.executable, "-c", SCRIPT, shared, "pretrain", f"--out={tmp_path / out}"]
         return subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*command, *flags, *more],
+            env={**os.environ, **own},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
     assert start("whole").wait() == 0

@@ -1,4 +1,4 @@
-"""Our encoder against transformers' BERT and ModernBERT: the same weights must give the same numbers."""
+"""Our encoder against transformers' BERT and ModernBERT: the same weights, the same numbers."""
 
 import pytest
 import torch
@@ -26,23 +26,42 @@ def randomise(model, seed=0):
 
 def bert():
     config = BertConfig(
-        vocab_size=V, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, intermediate_size=64,
-        max_position_embeddings=T, type_vocab_size=2,
-    )  # fmt: skip
+        vocab_size=V,
+        hidden_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=T,
+        type_vocab_size=2,
+    )
     return randomise(BertForMaskedLM(config))
 
 
 def modernbert(bias=False):
     biases = dict.fromkeys(("attention_bias", "mlp_bias", "norm_bias", "classifier_bias"), bias)
     config = ModernBertConfig(
-        vocab_size=V, hidden_size=32, num_hidden_layers=3, num_attention_heads=4, intermediate_size=48,
-        layer_types=["full_attention"] * 3, max_position_embeddings=T, pad_token_id=0, bos_token_id=1,
-        eos_token_id=2, cls_token_id=1, sep_token_id=2, **biases,
-    )  # fmt: skip
+        vocab_size=V,
+        hidden_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        intermediate_size=48,
+        layer_types=["full_attention"] * 3,
+        max_position_embeddings=T,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+        cls_token_id=1,
+        sep_token_id=2,
+        **biases,
+    )
     return randomise(ModernBertForMaskedLM(config))
 
 
-MODELS = {"bert": bert, "modernbert": modernbert, "modernbert with biases": lambda: modernbert(True)}
+MODELS = {
+    "bert": bert,
+    "modernbert": modernbert,
+    "modernbert with biases": lambda: modernbert(True),
+}
 
 
 @pytest.fixture
@@ -75,9 +94,8 @@ def test_gradients_equal_transformers(kind, rows):
     ids, real = rows
     theirs = MODELS[kind]().double()
     ours = MaskedLanguageModel.from_transformers(theirs).double()
-    labels = torch.where(
-        (torch.rand(ids.shape, generator=torch.Generator().manual_seed(2)) < 0.4) & real.bool(), ids, -100
-    )
+    chosen = torch.rand(ids.shape, generator=torch.Generator().manual_seed(2)) < 0.4
+    labels = torch.where(chosen & real.bool(), ids, -100)
     theirs(ids, attention_mask=real, labels=labels).loss.backward()
     positions = (labels.flatten() != -100).nonzero().flatten()
     logits = ours(ids, segment_ids=real, positions=positions)
@@ -86,22 +104,28 @@ def test_gradients_equal_transformers(kind, rows):
     seen = torch.ones(V, dtype=torch.bool)
     seen[theirs.config.pad_token_id] = False  # transformers never trains the padding vector
     got, want = ours.encoder.embedding.tokens.weight.grad, table.grad
-    tight = (
-        dict(atol=1e-10, rtol=1e-7) if kind == "bert" else dict(atol=1e-6, rtol=1e-4)
-    )  # their rotary part is fp32
+    # their rotary part is fp32
+    tight = dict(atol=1e-10, rtol=1e-7) if kind == "bert" else dict(atol=1e-6, rtol=1e-4)
     torch.testing.assert_close(got[seen], want[seen], **tight)
     ours_total = sum((p.grad**2).sum() for n, p in ours.named_parameters() if "tokens" not in n)
-    theirs_total = sum(
-        (p.grad**2).sum() for p in theirs.parameters() if p is not table and p.grad is not None
-    )
-    torch.testing.assert_close(ours_total, theirs_total, rtol=1e-7 if kind == "bert" else 1e-5, atol=0)
+    gradients = [p.grad for p in theirs.parameters() if p is not table and p.grad is not None]
+    theirs_total = sum((g**2).sum() for g in gradients)
+    rtol = 1e-7 if kind == "bert" else 1e-5
+    torch.testing.assert_close(ours_total, theirs_total, rtol=rtol, atol=0)
 
 
-@pytest.mark.parametrize("config", [
-    EncoderConfig.bert(vocab_size=V, n_layers=2, d_model=32, n_heads=4, max_len=T),
-    EncoderConfig.modern(vocab_size=V, n_layers=2, d_model=32, n_heads=4, max_len=T),
-    EncoderConfig.modern(vocab_size=V, n_layers=2, d_model=32, n_heads=4, max_len=T, bias=True, rotary_base=300.0),
-], ids=["bert", "modern", "modern with biases"])  # fmt: skip
+SHAPE = dict(vocab_size=V, n_layers=2, d_model=32, n_heads=4, max_len=T)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        EncoderConfig.bert(**SHAPE),
+        EncoderConfig.modern(**SHAPE),
+        EncoderConfig.modern(**SHAPE, bias=True, rotary_base=300.0),
+    ],
+    ids=["bert", "modern", "modern with biases"],
+)
 def test_auto_model_loads_what_we_train(config, rows, tmp_path):
     ids, real = rows
     ours = randomise(MaskedLanguageModel(config))
@@ -110,15 +134,13 @@ def test_auto_model_loads_what_we_train(config, rows, tmp_path):
     back = MaskedLanguageModel.from_transformers(str(tmp_path)).eval()
     with torch.no_grad():
         want = ours(ids, segment_ids=real)
-        torch.testing.assert_close(
-            theirs(ids, attention_mask=real).logits[real.bool()], want[real.bool()], atol=1e-5, rtol=1e-5
-        )
+        logits, keep = theirs(ids, attention_mask=real).logits, real.bool()
+        torch.testing.assert_close(logits[keep], want[keep], atol=1e-5, rtol=1e-5)
         assert torch.equal(back(ids, segment_ids=real), want)
     assert back.config == config
     encoder = Encoder.from_transformers(ours.encoder.to_transformers())
-    assert all(
-        torch.equal(a, b) for a, b in zip(encoder.parameters(), ours.encoder.parameters(), strict=True)
-    )
+    pairs = zip(encoder.parameters(), ours.encoder.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
 
 
 def test_token_types_equal_transformers(rows):
@@ -134,14 +156,13 @@ def test_token_types_equal_transformers(rows):
 def test_clear_errors():
     with pytest.raises(ValueError, match="no masked-language-model head"):
         MaskedLanguageModel.from_transformers(bert().bert)
+    ids = dict(pad_token_id=0, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2)
+    shape = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16)
+    windowed = ModernBertForMaskedLM(ModernBertConfig(vocab_size=V, **shape, **ids))
     with pytest.raises(ValueError, match="no window"):
-        Encoder.from_transformers(ModernBertForMaskedLM(ModernBertConfig(
-            vocab_size=V, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16,
-            pad_token_id=0, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2,
-        )))  # fmt: skip
+        Encoder.from_transformers(windowed)
+    pre = EncoderConfig.bert(vocab_size=V, n_layers=1, d_model=8, n_heads=2, norm="pre")
     with pytest.raises(ValueError, match="norm='pre'"):
-        Encoder(
-            EncoderConfig.bert(vocab_size=V, n_layers=1, d_model=8, n_heads=2, norm="pre")
-        ).to_transformers()
+        Encoder(pre).to_transformers()
     with pytest.raises(ValueError, match="no model at"):
         Encoder.from_transformers("/nowhere/at/all")

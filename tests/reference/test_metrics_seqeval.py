@@ -30,7 +30,9 @@ def test_pieces_of_any_tags(seed):
 @pytest.mark.parametrize("seed", range(10))
 def test_scores(seed):
     chance, truth = random.Random(seed), sentences(seed)
-    guess = [[tag if chance.random() < 0.8 else chance.choice(TAGS) for tag in tags] for tags in truth]
+    guess = [
+        [tag if chance.random() < 0.8 else chance.choice(TAGS) for tag in tags] for tags in truth
+    ]
     scores = entity_scores(truth, guess, generator=torch.Generator().manual_seed(0))
     assert scores["entity_f1"].estimate == pytest.approx(seqeval.f1_score(truth, guess))
     assert scores["tag_accuracy"].estimate == pytest.approx(seqeval.accuracy_score(truth, guess))

@@ -10,7 +10,9 @@ from course_lib.batches import next_token_batch
 from course_lib.encoder import BinaryClassifier, Encoder, MaskedLanguageModel
 from course_lib.objectives import CausalLM, NextSentence, ReplacedToken
 
-SHAPE = dict(vocab_size=60, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+SHAPE = dict(
+    vocab_size=60, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64
+)
 ids = torch.randint(5, 60, (3, 9), generator=torch.Generator().manual_seed(0))
 lengths = torch.tensor([[9], [6], [4]])
 mask = (torch.arange(9) < lengths).long()  # (3, 9)
@@ -19,7 +21,8 @@ mask = (torch.arange(9) < lengths).long()  # (3, 9)
 def test_causal_loss_equals_the_decoders():
     """BertLMHeadModel is a decoder: a causal mask, and labels that the model shifts by itself."""
     torch.manual_seed(0)
-    theirs = transformers.BertLMHeadModel(transformers.BertConfig(**SHAPE, is_decoder=True)).double().eval()
+    config = transformers.BertConfig(**SHAPE, is_decoder=True)
+    theirs = transformers.BertLMHeadModel(config).double().eval()
     encoder_only = transformers.BertForMaskedLM(transformers.BertConfig(**SHAPE)).double()
     encoder_only.load_state_dict(theirs.state_dict())
     ours = MaskedLanguageModel.from_transformers(encoder_only).double().eval()
@@ -27,7 +30,8 @@ def test_causal_loss_equals_the_decoders():
     got = CausalLM()(ours, next_token_batch(ids, segment_ids=mask))
     assert got.count == int((lengths - 1).sum())
     torch.testing.assert_close(got.mean.double(), want.loss.double(), rtol=1e-6, atol=1e-6)
-    shifted_once = theirs(ids, attention_mask=mask, labels=next_token_batch(ids, segment_ids=mask).labels)
+    shifted = next_token_batch(ids, segment_ids=mask).labels
+    shifted_once = theirs(ids, attention_mask=mask, labels=shifted)
     assert abs(shifted_once.loss - got.mean) > 1e-3  # planted: shifted here and shifted there again
 
 
@@ -35,7 +39,8 @@ def test_replaced_token_loss_equals_electras():
     torch.manual_seed(0)
     config = transformers.ElectraConfig(**SHAPE, embedding_size=16)
     theirs = transformers.ElectraForPreTraining(config).double().eval()
-    bert = transformers.BertModel(transformers.BertConfig(**SHAPE), add_pooling_layer=False).double()
+    shape = transformers.BertConfig(**SHAPE)
+    bert = transformers.BertModel(shape, add_pooling_layer=False).double()
     bert.load_state_dict(theirs.electra.state_dict())
     encoder = Encoder.from_transformers(bert).double()
     ours = BinaryClassifier(encoder.config, encoder=encoder).double().eval()
@@ -49,9 +54,13 @@ def test_replaced_token_loss_equals_electras():
 
 
 def test_next_sentence_loss_equals_berts_two_way_softmax():
-    """A softmax over two logits is a sigmoid of their difference; label 0 is "follows" there, 1 is "follows" here."""
+    """A softmax over two logits is a sigmoid of their difference.
+
+    Label 0 is "follows" there, 1 is "follows" here.
+    """
     torch.manual_seed(0)
-    theirs = transformers.BertForNextSentencePrediction(transformers.BertConfig(**SHAPE)).double().eval()
+    config = transformers.BertConfig(**SHAPE)
+    theirs = transformers.BertForNextSentencePrediction(config).double().eval()
     encoder = Encoder.from_transformers(theirs.bert).double()
     ours = BinaryClassifier(encoder.config, encoder=encoder, activation="tanh").double().eval()
     ours.head.dense.load_state_dict(theirs.bert.pooler.dense.state_dict())

@@ -1,7 +1,7 @@
-"""Parity with ``peft``: same weights, same outputs, same gradients, same counts; AdaLoRA's ranks over a whole schedule.
+"""Parity with ``peft``: same weights, outputs, gradients, counts; AdaLoRA's ranks over a schedule.
 
-Bottleneck adapters are held against the papers' equations (tests/peft/test_methods.py): the ``adapters`` library pins
-transformers 4.57 and does not install beside this course's.
+Bottleneck adapters are held against the papers' equations (tests/peft/test_methods.py): the
+``adapters`` library pins transformers 4.57 and does not install beside this course's.
 """
 
 import pytest
@@ -23,21 +23,30 @@ class Classifier(nn.Module):
         self.encoder, self.head = encoder, nn.Linear(16, 2).double()
 
     def loss(self, drop: int = 0, **options) -> torch.Tensor:
-        hidden = self.encoder(input_ids=IDS, attention_mask=REAL, **options).last_hidden_state[:, drop:]
+        found = self.encoder(input_ids=IDS, attention_mask=REAL, **options)
+        hidden = found.last_hidden_state[:, drop:]
         return nn.functional.cross_entropy(self.head(hidden.mean(1)), LABELS), hidden
 
 
 def random_like(parameter: torch.Tensor, seed: int) -> torch.Tensor:
-    return torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)).to(parameter) * 0.2
+    noise = torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed))
+    return noise.to(parameter) * 0.2
 
 
 def theirs_trainable(model: nn.Module) -> int:
     """Without AdaLoRA's ``ranknum``, a constant that peft keeps as a parameter."""
-    return sum(p.numel() for name, p in model.named_parameters() if p.requires_grad and "ranknum" not in name)
+    return sum(
+        p.numel()
+        for name, p in model.named_parameters()
+        if p.requires_grad and "ranknum" not in name
+    )
 
 
 def compare(ours: Classifier, theirs: Classifier, pairs, drop: int = 0, **options) -> None:
-    """Outputs, and the gradient of each pair (ours, theirs, theirs in our shape), in float64 and, rounded, to 1e-6."""
+    """Outputs, and the gradient of each pair, in float64 and, rounded, to 1e-6.
+
+    A pair is (ours, theirs, theirs in our shape).
+    """
     our_loss, our_hidden = ours.loss(**options)
     their_loss, their_hidden = theirs.loss(drop)
     assert (our_hidden - their_hidden).abs().max() < 1e-9
@@ -56,7 +65,9 @@ def same(x):
 def test_lora(stabilised):
     ours, theirs = Classifier(bert()), Classifier(bert())
     handle = attach(ours.encoder, LoRAConfig(rank=4, alpha=6, rank_stabilised=stabilised))
-    config = peft.LoraConfig(r=4, lora_alpha=6, target_modules=["query", "value"], use_rslora=stabilised)
+    config = peft.LoraConfig(
+        r=4, lora_alpha=6, target_modules=["query", "value"], use_rslora=stabilised
+    )
     theirs.encoder = peft.get_peft_model(theirs.encoder, config)
     theirs.encoder.double()
     pairs = []
@@ -76,16 +87,17 @@ def test_lora(stabilised):
 def test_lora_in_float32_to_1e_6():
     ours, theirs = bert().float(), bert().float()
     handle = attach(ours, LoRAConfig(rank=4))
-    theirs = peft.get_peft_model(
-        theirs, peft.LoraConfig(r=4, lora_alpha=16, target_modules=["query", "value"])
-    )
+    config = peft.LoraConfig(r=4, lora_alpha=16, target_modules=["query", "value"])
+    theirs = peft.get_peft_model(theirs, config)
     for path, layer in handle.layers.items():
         other = theirs.base_model.model.get_submodule(path)
         layer.B.data = random_like(layer.B, 1) * 0.1
         other.lora_A["default"].weight.data = layer.A.data.clone()
         other.lora_B["default"].weight.data = layer.B.data.clone()
-    one, two = (m(input_ids=IDS, attention_mask=REAL).last_hidden_state for m in (ours, theirs.eval()))
-    # rounding differs from processor to processor: a bound on the whole that is tight, one on the worst with some room
+    given = dict(input_ids=IDS, attention_mask=REAL)
+    one, two = (model(**given).last_hidden_state for model in (ours, theirs.eval()))
+    # rounding differs from processor to processor: a bound on the whole that is tight, one on the
+    # worst with some room
     assert (one - two).norm() / two.norm() < 1e-6 and (one - two).abs().max() < 1e-5
 
 
@@ -94,9 +106,14 @@ def test_prefix(hidden):
     ours, theirs = Classifier(bert()), Classifier(bert())
     handle = attach(ours.encoder, PrefixConfig(n_tokens=3, hidden=hidden))
     config = peft.PrefixTuningConfig(
-        task_type="FEATURE_EXTRACTION", num_virtual_tokens=3, prefix_projection=bool(hidden), encoder_hidden_size=8,
-        num_layers=2, token_dim=16, num_attention_heads=2,
-    )  # fmt: skip
+        task_type="FEATURE_EXTRACTION",
+        num_virtual_tokens=3,
+        prefix_projection=bool(hidden),
+        encoder_hidden_size=8,
+        num_layers=2,
+        token_dim=16,
+        num_attention_heads=2,
+    )
     theirs.encoder = peft.get_peft_model(theirs.encoder, config)
     theirs.encoder.double()
     encoder = theirs.encoder.prompt_encoder["default"]
@@ -110,7 +127,7 @@ def test_prefix(hidden):
         mine.data = random_like(mine, i) * 3
         other.data = mine.data.clone()
     assert handle.summary().n_trained == theirs_trainable(theirs.encoder)
-    # peft lets the text's positions begin behind the prefix, ours leaves them where they are unless told
+    # peft's text begins at the position behind the prefix, ours stays where it is unless told
     compare(ours, theirs, pairs, position_ids=torch.arange(3, 8)[None])
 
 
@@ -126,7 +143,8 @@ def test_prompt():
     )
     theirs.encoder = peft.get_peft_model(theirs.encoder, config)
     theirs.encoder.double()
-    mine, other = next(handle.parameters()), theirs.encoder.prompt_encoder["default"].embedding.weight
+    mine = next(handle.parameters())
+    other = theirs.encoder.prompt_encoder["default"].embedding.weight
     other.data = mine.data.clone()
     assert handle.summary().n_trained == theirs_trainable(theirs.encoder) == 48
     compare(ours, theirs, [(mine, other, same)], drop=3)
@@ -134,9 +152,11 @@ def test_prompt():
 
 @pytest.mark.parametrize("begin, end, every", [(3, 6, 1), (0, 0, 1), (4, 5, 3)])
 def test_adalora_over_a_schedule(begin, end, every):
-    """Thirty steps of AdamW on both sides: weights, penalty's gradient and which triplets are left, at every step."""
+    """Thirty steps of AdamW: at each, weights, the penalty's gradient, which triplets are left."""
     ours, theirs = Classifier(bert()), Classifier(bert())
-    config = AdaLoRAConfig(total_steps=30, rank=4, target_rank=2, begin=begin, end=end, every=every, alpha=8)
+    config = AdaLoRAConfig(
+        total_steps=30, rank=4, target_rank=2, begin=begin, end=end, every=every, alpha=8
+    )
     handle = attach(ours.encoder, config)
     reference = peft.AdaLoraConfig(
         init_r=4,
@@ -146,9 +166,9 @@ def test_adalora_over_a_schedule(begin, end, every):
         deltaT=every,
         total_step=30,
         orth_reg_weight=0.5,
-        lora_alpha=8 * (4 + 1e-5) / 4,
+        lora_alpha=8 * (4 + 1e-5) / 4,  # peft divides by r + 1e-5
         target_modules=["query", "value"],
-    )  # fmt: skip  (peft divides by r + 1e-5)
+    )
     theirs.encoder = peft.get_peft_model(theirs.encoder, reference)
     theirs.encoder.double()
     model, pairs = theirs.encoder.base_model.model, {}
@@ -171,10 +191,10 @@ def test_adalora_over_a_schedule(begin, end, every):
         for some in pairs.values():
             p, q = some[0][1], some[2][1]
             for gram in (p.T @ p, q @ q.T):
-                orthogonality = orthogonality + torch.norm(gram - torch.eye(4, dtype=gram.dtype), p="fro")
-        (
-            theirs.loss()[0] + 0.5 * orthogonality / (2 * len(pairs))
-        ).backward()  # as peft adds it to outputs.loss
+                off = gram - torch.eye(4, dtype=gram.dtype)
+                orthogonality = orthogonality + torch.norm(off, p="fro")
+        # as peft adds it to outputs.loss
+        (theirs.loss()[0] + 0.5 * orthogonality / (2 * len(pairs))).backward()
         theirs_step.step()
         for mine, there in flat:
             assert (mine.grad - there.grad.view_as(mine)).abs().max() < 1e-9, step
@@ -182,8 +202,7 @@ def test_adalora_over_a_schedule(begin, end, every):
         for mine, there in flat:
             assert (mine - there.view_as(mine)).abs().max() < 1e-9, step
         patterns.add(tuple(handle.watcher.rank_pattern().values()))
-        assert handle.watcher.rank_pattern() == {
-            path: int((some[1][1] != 0).sum()) for path, some in pairs.items()
-        }, step
+        left = {path: int((some[1][1] != 0).sum()) for path, some in pairs.items()}
+        assert handle.watcher.rank_pattern() == left, step
         ours_step.zero_grad(), theirs_step.zero_grad()
     assert len(patterns) > 2 and sum(handle.watcher.rank_pattern().values()) == 2 * 4

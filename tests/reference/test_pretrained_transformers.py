@@ -1,4 +1,4 @@
-"""The public MiniLM checkpoint in our encoder gives what ``transformers`` gives, on real sentences."""
+"""The public MiniLM checkpoint in our encoder gives what ``transformers`` does, on real text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def folder():
 @pytest.fixture(scope="module")
 def sentences() -> list[str]:
     examples = load_task("film-reviews", progress=False).test
-    return [e.text for e in examples[:8]] + ["word " * 300]  # longer than the 128 that its file cuts at
+    # longer than the 128 that its file cuts at
+    return [e.text for e in examples[:8]] + ["word " * 300]
 
 
 def test_tokens_are_those_of_transformers_uncut_and_unpadded(folder, sentences):

@@ -1,4 +1,4 @@
-"""The by-hand subword algorithms against the Rust library: merge for merge, item for item, word for word."""
+"""By-hand subwords against the Rust library: merge for merge, item for item, word for word."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from course_lib.tokenization import train_tokenizer
 from course_lib.tokenization.merges import encode_bpe, encode_wordpiece, train_merges
 from course_lib.tokenization.unigram import best_segmentation
 
-REAL = [topics[name] for name in sorted(topics)][
-    :60
-]  # Python's own language reference: real prose, always there
+# Python's own language reference: real prose, always there
+REAL = [topics[name] for name in sorted(topics)][:60]
 TOY = [
     "low " * 5 + "lower " * 2 + "newest " * 6 + "widest " * 3,
     "aaaa aaa aaaaa banana bananas",
@@ -48,7 +47,9 @@ def test_the_real_sample_is_large_enough():
 
 
 @pytest.mark.parametrize(
-    ("texts", "size"), [(TOY, 60), (REAL, 900), *[(ties(seed), 80) for seed in range(8)]], ids=lambda v: None
+    ("texts", "size"),
+    [(TOY, 60), (REAL, 900), *[(ties(seed), 80) for seed in range(8)]],
+    ids=lambda v: None,
 )
 def test_bpe_merge_for_merge(texts, size):
     backend, words = library_bpe(texts, size), words_of(texts)
@@ -61,10 +62,12 @@ def test_bpe_merge_for_merge(texts, size):
 
 
 @pytest.mark.parametrize(
-    ("texts", "size"), [(TOY, 70), (REAL, 900), *[(ties(seed), 80) for seed in range(8)]], ids=lambda v: None
+    ("texts", "size"),
+    [(TOY, 70), (REAL, 900), *[(ties(seed), 80) for seed in range(8)]],
+    ids=lambda v: None,
 )
 def test_wordpiece_is_trained_like_bpe_and_used_by_longest_match(texts, size):
-    """``tokenizers`` trains WordPiece by pair *frequency*: equal to our frequency criterion, not to the others."""
+    """``tokenizers`` trains WordPiece by pair *frequency*: as that criterion of ours, no other."""
     tokenizer = train_tokenizer(texts, size, coverage=1.0)
     items = [tokenizer.token(i) for i in range(5, tokenizer.vocab_size)]
     alphabet = [item for item in items if len(item.removeprefix("##")) == 1]
@@ -72,7 +75,8 @@ def test_wordpiece_is_trained_like_bpe_and_used_by_longest_match(texts, size):
     n_merges = len(items) - len(alphabet)
     learnt = train_merges(words, n_merges, prefix="##", alphabet=alphabet)
     assert list(learnt.vocabulary) == items
-    theirs = {word: [token.value for token in tokenizer.backend.model.tokenize(word)] for word in words}
+    tokenize = tokenizer.backend.model.tokenize
+    theirs = {word: [token.value for token in tokenize(word)] for word in words}
     assert {word: encode_wordpiece(word, items) for word in words} == theirs
     if texts is REAL:
         told = train_merges(words, 50, prefix="##", alphabet=alphabet, criterion="ratio")
@@ -80,7 +84,7 @@ def test_wordpiece_is_trained_like_bpe_and_used_by_longest_match(texts, size):
 
 
 def test_longest_match_differs_from_merge_order_somewhere():
-    """The same vocabulary, two ways of using it: the reason why WordPiece is not BPE even when trained alike."""
+    """The same vocabulary used in two ways: why WordPiece is not BPE even when trained alike."""
     words = words_of(REAL)
     learnt = train_merges(words, 600, prefix="##")
     replayed = {word: encode_bpe(word, learnt.merges, "##") for word in words}
@@ -95,7 +99,8 @@ def test_best_segmentation_equals_the_library(texts):
     model = json.loads(tokenizer.backend.to_str())["model"]
     log_probs = dict(map(tuple, model["vocab"]))
     words = [*words_of(texts), "unseen", "naïveté", "ωω", "xωyωωz", "☃"]
-    theirs = [[token.value for token in tokenizer.backend.model.tokenize("▁" + word)] for word in words]
+    tokenize = tokenizer.backend.model.tokenize
+    theirs = [[token.value for token in tokenize("▁" + word)] for word in words]
     assert [best_segmentation("▁" + word, log_probs)[0] for word in words] == theirs
 
 
@@ -103,7 +108,8 @@ def test_best_segmentation_breaks_ties_like_the_library():
     rng = random.Random(0)
     for _ in range(50):
         pieces = {
-            "".join(rng.choices("ab", k=rng.randint(1, 4))): -float(rng.randint(1, 3)) for _ in range(6)
+            "".join(rng.choices("ab", k=rng.randint(1, 4))): -float(rng.randint(1, 3))
+            for _ in range(6)
         }
         pieces = {"?": 0.0} | pieces
         model = models.Unigram(list(pieces.items()), unk_id=0)

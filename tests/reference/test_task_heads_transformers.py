@@ -1,6 +1,7 @@
-"""Heads and losses against transformers' own: the same weights give the same logits, losses and gradients.
+"""Heads and losses against transformers' own: the same weights, logits, losses and gradients.
 
-For spans on rows without padding: transformers lets padding take part in the softmax over places, ours does not.
+For spans on rows without padding: transformers lets padding take part in the softmax over places,
+ours does not.
 """
 
 from __future__ import annotations
@@ -15,13 +16,18 @@ from transformers import (
 )
 
 from course_lib.batch import Batch
-from course_lib.encoder import TransformersEncoder
-from course_lib.encoder.convert import encoder_from_transformers
+from course_lib.encoder import Encoder, TransformersEncoder
 from course_lib.finetuning import SequenceClassifier, SpanExtractor, TokenClassifier
 from course_lib.finetuning.objectives import Classification, SpanExtraction, TokenClassification
 
-CONFIG = dict(vocab_size=60, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
-              attn_implementation="sdpa")  # fmt: skip
+CONFIG = dict(
+    vocab_size=60,
+    hidden_size=16,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=32,
+    attn_implementation="sdpa",
+)
 IDS = torch.tensor([[2, 7, 9, 11, 3], [2, 8, 3, 0, 0]])
 REAL = torch.tensor([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])
 TYPES = torch.tensor([[0, 0, 1, 1, 1], [0, 0, 0, 0, 0]])
@@ -39,7 +45,7 @@ def theirs(kind):
 
 def ours(model, kind, wrapped):
     """Our head with their weights, on their encoder or on ours with their weights."""
-    encoder = TransformersEncoder(model.bert) if wrapped else encoder_from_transformers(model.bert)
+    encoder = TransformersEncoder(model.bert) if wrapped else Encoder.from_transformers(model.bert)
     if kind is SequenceClassifier:
         mine = kind(encoder, 3, pooling="first", transform=True)
         mine.head.transform.load_state_dict(model.bert.pooler.dense.state_dict())
@@ -60,16 +66,34 @@ def labelled(kind, rows):
 
 N = -100
 CASES = {
-    "text": (BertForSequenceClassification, SequenceClassifier, Classification, [[2, N, N, N, N], [0, N, N, N, N]]),
-    "words": (BertForTokenClassification, TokenClassifier, TokenClassification, [[N, 1, 0, 2, N], [N, 2, N, N, N]]),
-    "span": (BertForQuestionAnswering, SpanExtractor, SpanExtraction, [[2, 3, N, N, N], [0, 1, N, N, N]]),
-}  # fmt: skip
+    "text": (
+        BertForSequenceClassification,
+        SequenceClassifier,
+        Classification,
+        [[2, N, N, N, N], [0, N, N, N, N]],
+    ),
+    "words": (
+        BertForTokenClassification,
+        TokenClassifier,
+        TokenClassification,
+        [[N, 1, 0, 2, N], [N, 2, N, N, N]],
+    ),
+    "span": (
+        BertForQuestionAnswering,
+        SpanExtractor,
+        SpanExtraction,
+        [[2, 3, N, N, N], [0, 1, N, N, N]],
+    ),
+}
 
 
 def their_loss(kind, model, labels):
     labels = torch.tensor(labels)
-    given = {"text": dict(labels=labels[:, 0]), "words": dict(labels=labels),
-             "span": dict(start_positions=labels[:, 0], end_positions=labels[:, 1])}[kind]  # fmt: skip
+    given = {
+        "text": dict(labels=labels[:, 0]),
+        "words": dict(labels=labels),
+        "span": dict(start_positions=labels[:, 0], end_positions=labels[:, 1]),
+    }[kind]
     return model(input_ids=IDS, attention_mask=real_tokens(kind), token_type_ids=TYPES, **given)
 
 

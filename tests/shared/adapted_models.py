@@ -30,20 +30,27 @@ REAL = (IDS != 0).long()
 LABELS = torch.tensor([0, 1, 1, 0])
 
 
+SHAPE = dict(n_layers=2, d_model=16, n_heads=2, d_ff=32, max_len=32, dropout=0.0, init_std=0.3)
+
+
 def ours(seed: int = 0, **options) -> Encoder:
     torch.manual_seed(seed)
-    options = (
-        dict(n_layers=2, d_model=16, n_heads=2, d_ff=32, max_len=32, dropout=0.0, init_std=0.3) | options
-    )
-    return Encoder(EncoderConfig.bert(vocab_size=50, **options)).double()
+    return Encoder(EncoderConfig.bert(vocab_size=50, **(SHAPE | options))).double()
 
 
 def bert(seed: int = 0) -> BertModel:
     torch.manual_seed(seed)
     config = BertConfig(
-        vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
-        max_position_embeddings=32, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, initializer_range=0.3,
-    )  # fmt: skip
+        vocab_size=50,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=32,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        initializer_range=0.3,
+    )
     return BertModel(config).double().eval()
 
 
@@ -66,7 +73,8 @@ def shake(handle, size: float = 0.1, seed: int = 3) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for parameter in handle.parameters():
-            parameter.add_(torch.randn(parameter.shape, generator=generator).to(parameter), alpha=size)
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.add_(noise.to(parameter), alpha=size)
 
 
 def bits(model) -> dict[str, torch.Tensor]:

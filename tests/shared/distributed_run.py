@@ -1,7 +1,8 @@
-"""Runs of ``train`` for tests, by one worker or under torchrun: python distributed_run.py OUT NAME [NAME ...].
+"""Runs of ``train`` for tests, by one worker or under torchrun: distributed_run.py OUT NAME [...].
 
-Each name is a key of ``RUNS``. The model computes in float64, so that rounding is far below any mistake. The first
-worker leaves the weights and the history of each run in OUT/NAME-COUNT.pt; a resumed run goes on from OUT/NAME-COUNT/run.
+Each name is a key of ``RUNS``. The model computes in float64, so that rounding is far below any
+mistake. The first worker leaves the weights and the history of each run in OUT/NAME-COUNT.pt; a
+resumed run goes on from OUT/NAME-COUNT/run.
 """
 
 import sys
@@ -54,7 +55,7 @@ class MeanOfOwn(MaskedLM):
 
 
 def accelerated_run(model, stream: MLMStream, config: TrainConfig, workers: Workers) -> None:
-    """The loop as a user of ``accelerate`` writes it, with the loss weighted by the whole batch's tokens."""
+    """The loop as users of ``accelerate`` write it, loss weighted by the whole batch's tokens."""
     from accelerate import Accelerator
 
     accelerator = Accelerator(cpu=True)
@@ -100,26 +101,42 @@ def one_run(
     tokenizer = train_tokenizer(texts, vocab_size=90)
     tokens = encode_corpus(texts, tokenizer, out / f"tokens-{workers.rank}", progress=False)
     stream = MLMStream(tokens, tokenizer, seq_len=16, batch_size=8)
-    validation = fixed_batches(
-        tokens, tokenizer, seq_len=16, batch_size=8, max_tokens=400
-    )  # a last batch of one row
+    # a last batch of one row
+    validation = fixed_batches(tokens, tokenizer, seq_len=16, batch_size=8, max_tokens=400)
     torch.manual_seed(1)
-    shape = dict(vocab_size=tokenizer.vocab_size, n_layers=2, d_model=16, n_heads=2, max_len=16, dropout=0.0)
-    model = MaskedLanguageModel(EncoderConfig.modern(**shape)).double()
+    shape = dict(n_layers=2, d_model=16, n_heads=2, max_len=16, dropout=0.0)
+    encoder = EncoderConfig.modern(vocab_size=tokenizer.vocab_size, **shape)
+    model = MaskedLanguageModel(encoder).double()
     if sharded:
         workers = replace(workers, sharded=True)
     config = TrainConfig(
-        steps=STEPS, lr=1e-2, precision="fp32", log_every=2, evaluate_every=4, checkpoint_every=3, clip=0.5, **changes
-    )  # fmt: skip
+        steps=STEPS,
+        lr=1e-2,
+        precision="fp32",
+        log_every=2,
+        evaluate_every=4,
+        checkpoint_every=3,
+        clip=0.5,
+        **changes,
+    )
     objective = MeanOfOwn(stream, workers) if means else MaskedLM()
     if accelerated:
         accelerated_run(model, stream, config, workers)
         return {"weights": model.state_dict()}
     try:
-        history = train(
-            model, objective, Stopping(stream, until), config, validation=validation, out=out / "run",
-            resume=resume, progress=True, device="cpu", workers=workers,
-        ).history  # fmt: skip
+        run = train(
+            model,
+            objective,
+            Stopping(stream, until),
+            config,
+            validation=validation,
+            out=out / "run",
+            resume=resume,
+            progress=True,
+            device="cpu",
+            workers=workers,
+        )
+        history = run.history
     except InterruptedError:
         history = []
     return {

@@ -4,9 +4,13 @@ import numpy as np
 
 
 def small_language(n_documents: int, seed: int) -> list[str]:
-    """Documents of words that follow each other by rule, so that context helps to guess a hidden one."""
+    """Documents of words that follow each other by rule, so that context helps to guess one."""
     rng = np.random.default_rng(seed)
-    words = [a + b for a in ("ba", "do", "ki", "lu", "me", "su") for b in ("n", "rt", "ss", "l", "mo", "ve")]
+    words = [
+        a + b
+        for a in ("ba", "do", "ki", "lu", "me", "su")
+        for b in ("n", "rt", "ss", "l", "mo", "ve")
+    ]
     follows = np.random.default_rng(0).permutation(len(words))
     documents = []
     for _ in range(n_documents):

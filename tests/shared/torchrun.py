@@ -8,9 +8,9 @@ from pathlib import Path
 
 def start(n: int, *command: str | Path, **environment: str) -> subprocess.Popen:
     """``torchrun --nproc-per-node n command``, one thread each, on a port of its own."""
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n}"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     return subprocess.Popen(
-        [*torchrun, *map(str, command)],
+        [*torchrun, f"--nproc-per-node={n}", *map(str, command)],
         env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""A small run in a process of its own, for tests that kill it: python training_run.py OUT STEPS RESUME KILL_AT.
+"""A small run in its own process, for tests that kill it: training_run.py OUT STEPS RESUME KILL_AT.
 
 KILL_AT: a step after which the process ends itself with SIGKILL (-1: never).
 """
@@ -41,10 +41,17 @@ def main(out: str, steps: int, resume: bool, kill_at: int) -> None:
             return original(step)
 
     config = TrainConfig(
-        steps=steps, lr=3e-3, accumulation=2, precision="bf16", log_every=3, evaluate_every=4, patience=50,
+        steps=steps,
+        lr=3e-3,
+        accumulation=2,
+        precision="bf16",
+        log_every=3,
+        evaluate_every=4,
+        patience=50,
         checkpoint_every=5,
-    )  # fmt: skip
-    train(model, MaskedLM(), Killing(), config, validation=validation, out=out, resume=resume, progress=False)
+    )
+    options = dict(validation=validation, out=out, resume=resume, progress=False)
+    train(model, MaskedLM(), Killing(), config, **options)
 
 
 if __name__ == "__main__":

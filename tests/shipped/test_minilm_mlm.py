@@ -1,4 +1,4 @@
-"""MiniLM's head that was learnt again: it loads, it is small, its card is true, and it beats the word frequencies."""
+"""MiniLM's relearnt head: it loads, it is small, its card is true, it beats word frequencies."""
 
 import json
 
@@ -40,14 +40,16 @@ def test_held_out_films_are_guessed_far_better_than_by_frequency(loaded, tmp_pat
     array = encode_corpus(texts, tokenizer, tmp_path / "films", progress=False)
     batches = fixed_batches(array, tokenizer, seq_len=64, batch_size=16, max_tokens=4096)
     found = evaluate(model, MaskedLM(), batches, precision="fp32")
-    # the frequencies are those of the very text: a bound that no unigram model from elsewhere reaches
-    assert found.nll < unigram_nll(array.tokens, batches, tokenizer.vocab_size, tokenizer.special_ids)
+    # the frequencies are the text's own: a bound that no unigram model from elsewhere reaches
+    unigram = unigram_nll(array.tokens, batches, tokenizer.vocab_size, tokenizer.special_ids)
+    assert found.nll < unigram
 
 
 def test_merged_it_is_a_plain_model_that_says_the_same(loaded):
     model, tokenizer = loaded
     plain, _ = load_minilm_mlm()
-    assert not handles(plain) and not any("adapters" in name for name, _ in plain.named_parameters())
+    names = [name for name, _ in plain.named_parameters()]
+    assert not handles(plain) and not any("adapters" in name for name in names)
     ids = torch.tensor([tokenizer.encode("This movie was [MASK].").ids])
     assert (plain(ids) - model(ids)).abs().max() < 1e-3
     assert len(fill_mask(plain, tokenizer, "This movie was [MASK].", 3)[0]) == 3

@@ -28,15 +28,18 @@ SOME_WORDS = st.dictionaries(
 
 
 def test_symbols_and_joins():
-    assert first_symbols("abc") == ["a", "b", "c"] and first_symbols("abc", "##") == ["a", "##b", "##c"]
-    assert join("a", "##b", "##") == "ab" and join("##a", "##b", "##") == "##ab" and join("a", "b") == "ab"
+    assert first_symbols("abc") == ["a", "b", "c"]
+    assert first_symbols("abc", "##") == ["a", "##b", "##c"]
+    assert join("a", "##b", "##") == "ab" and join("a", "b") == "ab"
+    assert join("##a", "##b", "##") == "##ab"
     assert merge_pair(["a"] * 5, ("a", "a")) == ["aa", "aa", "a"]
     assert merge_pair(["x", "a"], ("a", "x")) == ["x", "a"] and merge_pair([], ("a", "x")) == []
 
 
 def test_the_example_of_sennrich_on_paper():
     learnt = train_merges(WORDS, 6)
-    assert learnt.merges == (("e", "s"), ("es", "t"), ("l", "o"), ("lo", "w"), ("e", "w"), ("n", "ew"))
+    assert learnt.merges[:3] == (("e", "s"), ("es", "t"), ("l", "o"))
+    assert learnt.merges[3:] == (("lo", "w"), ("e", "w"), ("n", "ew"))
     assert learnt.scores == (9, 9, 7, 7, 6, 6)
     assert learnt.vocabulary == (*"deilnorstw", "es", "est", "lo", "low", "ew", "new")
 
@@ -63,7 +66,8 @@ def recounted(
         return dict(pairs)
     if criterion == "ratio":
         return {(a, b): n / (c[a] * c[b]) for (a, b), n in pairs.items()}
-    return {(a, b): likelihood_gain(n, c[a], c[b], c.total(), a == b) for (a, b), n in pairs.items()}
+    total = c.total()
+    return {(a, b): likelihood_gain(n, c[a], c[b], total, a == b) for (a, b), n in pairs.items()}
 
 
 @given(words=SOME_WORDS, n=st.integers(0, 15), criterion=st.sampled_from(CRITERIA))
@@ -94,7 +98,8 @@ def test_training_words_come_out_as_training_left_them(words, prefix):
 @settings(max_examples=100, deadline=None)
 def test_pieces_spell_the_word(words, word):
     learnt = train_merges(words, 10, prefix="##")
-    assert "".join(piece.removeprefix("##") for piece in encode_bpe(word, learnt.merges, "##")) == word
+    pieces = encode_bpe(word, learnt.merges, "##")
+    assert "".join(piece.removeprefix("##") for piece in pieces) == word
     pieces = encode_wordpiece(word, learnt.vocabulary)
     assert pieces == ["[UNK]"] or "".join(piece.removeprefix("##") for piece in pieces) == word
     for i, piece in enumerate(pieces):  # no longer item would have fitted
@@ -110,7 +115,7 @@ def test_pieces_spell_the_word(words, word):
 
 def test_frequency_and_ratio_and_likelihood_choose_differently():
     words = {"the": 50, "then": 20, "qz": 1, "hat": 15, "tan": 15}
-    first = {criterion: train_merges(words, 1, criterion=criterion).merges[0] for criterion in CRITERIA}
+    first = {rule: train_merges(words, 1, criterion=rule).merges[0] for rule in CRITERIA}
     assert first["ratio"] == ("q", "z")  # once in the text, and its letters nowhere else
     assert first["frequency"] == first["likelihood"] == ("h", "e")
 
@@ -122,12 +127,12 @@ def test_likelihood_gain_is_the_difference_of_two_likelihoods():
 
     before = list("abacabcb")
     after = merge_pair(before, ("a", "b"))
-    assert likelihood_gain(2, 3, 3, 8) == pytest.approx(log_likelihood(after) - log_likelihood(before))
+    gain = log_likelihood(after) - log_likelihood(before)
+    assert likelihood_gain(2, 3, 3, 8) == pytest.approx(gain)
     before = list("aabcaabc")
     after = merge_pair(before, ("a", "a"))
-    assert likelihood_gain(2, 4, 4, 8, same=True) == pytest.approx(
-        log_likelihood(after) - log_likelihood(before)
-    )
+    gain = log_likelihood(after) - log_likelihood(before)
+    assert likelihood_gain(2, 4, 4, 8, same=True) == pytest.approx(gain)
 
 
 def test_nothing_left_to_merge_stops_early():

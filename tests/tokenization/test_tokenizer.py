@@ -1,4 +1,4 @@
-"""Tokenizers: specials, offsets, word starts, round trips, files, repeatability, and the faults a user can make."""
+"""Tokenizers: specials, offsets, word starts, round trips, files, repeatability, user's faults."""
 
 from __future__ import annotations
 
@@ -53,9 +53,8 @@ def test_specials_have_the_first_ids(tokenizer):
     assert [getattr(tokenizer, role) for role in roles] == [0, 1, 2, 3, 4]
     assert tokenizer.special_ids == (0, 1, 2, 3, 4)
     assert tokenizer.special_mask.nonzero().flatten().tolist() == [0, 1, 2, 3, 4]
-    assert tokenizer.special_mask.dtype == torch.bool and tokenizer.special_mask.shape == (
-        tokenizer.vocab_size,
-    )
+    assert tokenizer.special_mask.dtype == torch.bool
+    assert tokenizer.special_mask.shape == (tokenizer.vocab_size,)
 
 
 def test_vocabulary_numbers_are_dense_and_go_both_ways(tokenizer):
@@ -83,7 +82,8 @@ def test_mask_written_in_the_text_is_special_only_when_parsed(tokenizer):
     assert tokenizer.encode("the [mask] token").ids.count(4) == 0
     assert 4 not in tokenizer.encode("the [MASK] token", parse_special=False).ids
     assert 4 not in tokenizer.encode_batch(["the [MASK] token"], parse_special=False)[0]
-    assert 4 in tokenizer.encode_batch(["the [MASK] token"])[0]  # the choice of one call does not stick
+    # the choice of one call does not stick
+    assert 4 in tokenizer.encode_batch(["the [MASK] token"])[0]
 
 
 def test_batch_equals_single(tokenizer):
@@ -116,7 +116,8 @@ def test_wordpiece_token_is_its_normalised_surface(trained, kind, text):
     tokenizer = trained[kind]
     encoding = tokenizer.encode(text, add_special=False, parse_special=False)
     normalise = tokenizer.backend.normalizer.normalize_str
-    for id, token, (start, stop) in zip(encoding.ids, encoding.tokens, encoding.offsets, strict=True):
+    columns = (encoding.ids, encoding.tokens, encoding.offsets)
+    for id, token, (start, stop) in zip(*columns, strict=True):
         if kind == "bpe" or id == tokenizer.unk_id:
             continue  # part of a character's bytes has no text of its own
         said = token.removeprefix("##") if kind == "wordpiece" else token.removeprefix("▁")
@@ -138,9 +139,8 @@ def test_bytes_leave_nothing_unknown_and_come_back(trained, text):
     tokenizer = trained["bpe"]
     ids = tokenizer.encode(text, parse_special=False).ids
     assert tokenizer.unk_id not in ids
-    words = pre_tokenizers.BertPreTokenizer().pre_tokenize_str(
-        tokenizer.backend.normalizer.normalize_str(text)
-    )
+    normal = tokenizer.backend.normalizer.normalize_str(text)
+    words = pre_tokenizers.BertPreTokenizer().pre_tokenize_str(normal)
     assert tokenizer.decode(ids).split() == " ".join(word for word, _ in words).split()
 
 
@@ -168,14 +168,16 @@ def test_word_start_table(trained):
         tokenizer = trained[kind]
         marker = {"wordpiece": "##", "bpe": "Ġ", "unigram": "▁"}[kind]
         for i in range(5, tokenizer.vocab_size):
-            assert bool(tokenizer.word_start_mask[i]) == (tokenizer.token(i).startswith(marker) == marked)
+            starts = tokenizer.token(i).startswith(marker) == marked
+            assert bool(tokenizer.word_start_mask[i]) == starts
         assert tokenizer.word_start_mask[:5].all()
 
 
 def test_a_mark_or_a_chinese_character_is_one_token_of_wordpiece_and_unigram(trained):
     for kind in ("wordpiece", "unigram"):
         encoding = trained[kind].encode("北京。(;", add_special=False)
-        assert len(encoding) == 5 and trained[kind].unk_id not in encoding.ids and all(encoding.word_starts)
+        assert len(encoding) == 5 and all(encoding.word_starts)
+        assert trained[kind].unk_id not in encoding.ids
 
 
 @pytest.mark.parametrize("kind", ["wordpiece", "unigram"])
@@ -205,7 +207,8 @@ def test_case_and_accents_stay_when_asked():
 def test_compatibility_form_unfolds_ligatures():
     compatible = train_tokenizer(TEXTS, 300, unicode_form="NFKC")
     assert compatible.encode("ﬁne").ids == compatible.encode("fine").ids
-    assert train_tokenizer(TEXTS, 300).encode("ﬁne").ids != train_tokenizer(TEXTS, 300).encode("fine").ids
+    plain = train_tokenizer(TEXTS, 300)
+    assert plain.encode("ﬁne").ids != plain.encode("fine").ids
 
 
 def test_rare_characters_are_unknown_below_full_coverage():
@@ -220,19 +223,23 @@ def fingerprints() -> list[str]:
 
 
 def test_same_texts_same_tokenizer_in_every_process():
-    """The library's own tables have a new order in each process; two processes with other thread counts agree."""
+    """The library's own tables have a new order in each process; two processes agree all the same.
+
+    The other process also has another number of threads.
+    """
     code = "import test_tokenizer as t; print(*t.fingerprints())"
     environment = os.environ | {"RAYON_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "true"}
     command = [sys.executable, "-c", code]
-    here = Path(__file__).parent
-    done = subprocess.run(command, env=environment, cwd=here, capture_output=True, text=True, check=True)
+    options = dict(cwd=Path(__file__).parent, capture_output=True, text=True)
+    done = subprocess.run(command, env=environment, check=True, **options)
     assert done.stdout.split() == fingerprints()
 
 
 def test_order_of_the_texts_does_not_matter():
     for kind in KINDS:
         size = 400 if kind == "bpe" else 250
-        forward, backward = train_tokenizer(TEXTS, size, kind), train_tokenizer(TEXTS[::-1], size, kind)
+        forward = train_tokenizer(TEXTS, size, kind)
+        backward = train_tokenizer(TEXTS[::-1], size, kind)
         assert forward.fingerprint == backward.fingerprint
 
 
@@ -259,25 +266,21 @@ def test_transformers_loads_what_is_saved(tokenizer, tmp_path):
     assert (theirs.mask_token_id, theirs.pad_token_id, theirs.unk_token_id) == (4, 0, 1)
     assert Tokenizer.from_transformers(theirs).fingerprint == tokenizer.fingerprint
     assert Tokenizer.from_transformers(str(tmp_path)).fingerprint == tokenizer.fingerprint
-    assert Tokenizer.from_transformers(tokenizer.to_transformers()).fingerprint == tokenizer.fingerprint
+    back = Tokenizer.from_transformers(tokenizer.to_transformers())
+    assert back.fingerprint == tokenizer.fingerprint
 
 
 def test_a_tokenizer_with_other_names_for_its_specials(tmp_path):
     transformers = pytest.importorskip("transformers")
-    raw = tokenizers.Tokenizer(
-        models.BPE({"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "Ġa": 4, "b": 5, "<mask>": 6}, [])
-    )
-    names = {
-        "cls_token": "<s>",
-        "sep_token": "</s>",
-        "pad_token": "<pad>",
-        "unk_token": "<unk>",
-        "mask_token": "<mask>",
-    }
+    items = ("<s>", "<pad>", "</s>", "<unk>", "Ġa", "b", "<mask>")
+    raw = tokenizers.Tokenizer(models.BPE({token: i for i, token in enumerate(items)}, []))
+    names = dict(cls_token="<s>", sep_token="</s>", pad_token="<pad>")
+    names |= dict(unk_token="<unk>", mask_token="<mask>")
     theirs = transformers.PreTrainedTokenizerFast(tokenizer_object=raw, **names)
     ours = Tokenizer.from_transformers(theirs)
     assert (ours.cls_id, ours.pad_id, ours.sep_id, ours.unk_id, ours.mask_id) == (0, 1, 2, 3, 6)
-    assert ours.special_ids == (0, 1, 2, 3, 6) and ours.word_start_mask.tolist() == [True] * 5 + [False, True]
+    assert ours.special_ids == (0, 1, 2, 3, 6)
+    assert ours.word_start_mask.tolist() == [True] * 5 + [False, True]
     ours.save(tmp_path / "t.json")
     assert Tokenizer.load(tmp_path / "t.json").mask_id == 6
 
@@ -355,7 +358,8 @@ def test_missing_and_damaged_files(trained, tmp_path):
 
 def test_a_tokenizer_without_a_mask_token():
     state = json.loads(train_tokenizer(TEXTS, 300).backend.to_str())
-    state["added_tokens"] = [token for token in state["added_tokens"] if token["content"] != "[MASK]"]
+    added = state["added_tokens"]
+    state["added_tokens"] = [token for token in added if token["content"] != "[MASK]"]
     state["model"]["vocab"]["[HIDE]"] = state["model"]["vocab"].pop("[MASK]")
     raw = tokenizers.Tokenizer.from_str(json.dumps(state))
     with pytest.raises(ValueError, match=r"no mask token .*add_special_tokens\(\{'mask_token'"):
@@ -365,7 +369,8 @@ def test_a_tokenizer_without_a_mask_token():
 def test_unknown_hub_name_offline_says_what_to_do(monkeypatch, tmp_path):
     pytest.importorskip("transformers")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(ValueError, match="no tokenizer called 'nobody/no-such-tokenizer'.*train_tokenizer"):
+    says = "no tokenizer called 'nobody/no-such-tokenizer'.*train_tokenizer"
+    with pytest.raises(ValueError, match=says):
         Tokenizer.from_transformers("nobody/no-such-tokenizer")
     with pytest.raises(ValueError, match="no fast version"):
         Tokenizer.from_transformers(object())

@@ -19,9 +19,8 @@ from course_lib.tokenization.unigram import (
     train_unigram,
 )
 
-LOG_PROBS = st.dictionaries(st.text("ab", min_size=2, max_size=4), st.floats(-8, -0.1), max_size=8).map(
-    lambda longer: {"a": -3.0, "b": -2.5, "c": -4.0} | longer
-)
+LONGER = st.dictionaries(st.text("ab", min_size=2, max_size=4), st.floats(-8, -0.1), max_size=8)
+LOG_PROBS = LONGER.map(lambda longer: {"a": -3.0, "b": -2.5, "c": -4.0} | longer)
 
 
 def segmentations(word: str) -> Iterator[list[str]]:
@@ -68,7 +67,8 @@ def test_em_raises_the_likelihood():
 
     def log_likelihood(log_probs: dict[str, float]) -> float:
         return sum(
-            n * math.log(sum(map(math.exp, allowed(word, log_probs).values()))) for word, n in words.items()
+            n * math.log(sum(map(math.exp, allowed(word, log_probs).values())))
+            for word, n in words.items()
         )
 
     log_probs = seed_pieces(words)
@@ -76,7 +76,7 @@ def test_em_raises_the_likelihood():
     for _ in range(5):
         counts = expected_counts(words, log_probs)
         total = sum(counts.values())
-        log_probs = {piece: math.log(counts[piece] / total) for piece in log_probs if counts[piece] > 0}
+        log_probs = {p: math.log(counts[p] / total) for p in log_probs if counts[p] > 0}
         values.append(log_likelihood(log_probs))
     assert all(later >= earlier - 1e-9 for earlier, later in pairwise(values))
     assert values[-1] > values[0] + 1

@@ -1,4 +1,4 @@
-"""Writing in the background: the state of the step that was saved, whole, in order, and no failure is lost."""
+"""Writing in the background: the state of the saved step, whole, in order; no failure is lost."""
 
 import threading
 
@@ -32,9 +32,8 @@ def test_training_goes_on_while_it_writes_and_the_copy_is_written(tmp_path, gate
     gate.set()
     writer.wait()
     tensors, found = load_checkpoint(path)
-    assert (
-        tensors["w"].tolist() == [0, 1, 2, 3, 4] and found["step"] == 7 and found["groups"] == [{"lr": 0.1}]
-    )
+    assert tensors["w"].tolist() == [0, 1, 2, 3, 4]
+    assert found["step"] == 7 and found["groups"] == [{"lr": 0.1}]
 
 
 def test_the_same_file_as_in_the_foreground(tmp_path):

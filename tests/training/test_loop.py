@@ -44,15 +44,17 @@ def go(model, stream, config, **others):
 
 def test_it_learns_what_a_unigram_cannot_know(small_model, tokens, tokenizer, validation):
     stream = MLMStream(tokens, tokenizer, seq_len=32, batch_size=32)
-    result = go(small_model, stream, TrainConfig(steps=250, lr=1e-2, log_every=50), validation=validation)
+    config = TrainConfig(steps=250, lr=1e-2, log_every=50)
+    result = go(small_model, stream, config, validation=validation)
     unigram = unigram_nll(tokens.tokens, validation, tokenizer.vocab_size, tokenizer.special_ids)
     found = evaluate(small_model, MaskedLM(), validation)
-    assert found.nll < unigram - 1 and result.history[-1]["validation_nll"] == pytest.approx(found.nll)
+    assert found.nll < unigram - 1
+    assert result.history[-1]["validation_nll"] == pytest.approx(found.nll)
     assert result.tokens == 250 * 32 * 32 and result.steps == 250 and result.stopped == "budget"
 
 
 def test_equals_a_loop_written_out(small_model, stream):
-    """The loop against the textbook's: mean loss, clipping, AdamW with its own learning rate at each step."""
+    """The loop against the textbook's: mean loss, clipping, AdamW with the rate of each step."""
     torch.manual_seed(0)
     twin = MaskedLanguageModel(small_model.config)
     twin.load_state_dict(small_model.state_dict())
@@ -63,7 +65,8 @@ def test_equals_a_loop_written_out(small_model, stream):
     optimizer = torch.optim.AdamW(groups, lr=1e-2, betas=(0.9, 0.98), eps=1e-8)
     for step in range(6):
         batch = stream.batch(step)
-        logits = twin(batch.input_ids, segment_ids=batch.segment_ids, position_ids=batch.position_ids)
+        documents = dict(segment_ids=batch.segment_ids, position_ids=batch.position_ids)
+        logits = twin(batch.input_ids, **documents)
         loss = F.cross_entropy(logits.flatten(0, 1), batch.labels.flatten(), ignore_index=IGNORE)
         optimizer.zero_grad()
         loss.backward()
@@ -95,15 +98,21 @@ def test_accumulation_equals_the_large_batch(small_model, parts):
     losses = [MaskedLM()(small_model, part) for part in (whole.rows(0, 4), whole.rows(4, 8))]
     right = sum(x.total for x in losses) / whole.n_targets
     wrong = sum(x.mean for x in losses) / 2
-    gradient = [torch.cat([g.flatten() for g in torch.autograd.grad(x, list(small_model.parameters()), retain_graph=True)])
-                for x in (right, wrong)]  # fmt: skip
+    leaves = list(small_model.parameters())
+    pieces = [torch.autograd.grad(x, leaves, retain_graph=True) for x in (right, wrong)]
+    gradient = [torch.cat([g.flatten() for g in some]) for some in pieces]
     assert (gradient[0] - gradient[1]).norm() / gradient[0].norm() > 0.05
 
 
 def run_process(out: Path, steps: int, resume: bool, kill_at: int = -1) -> int:
-    command = [sys.executable, str(RUN), str(out), str(steps), "resume" if resume else "new", str(kill_at)]
+    arguments = [out, steps, "resume" if resume else "new", kill_at]
+    command = [sys.executable, str(RUN), *map(str, arguments)]
     done = subprocess.run(
-        command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False
+        command,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode in (0, -signal.SIGKILL), done.stderr
     return done.returncode
@@ -114,8 +123,10 @@ def comparable(record: dict) -> dict:
 
 
 def test_killed_and_resumed_equals_never_killed_bit_for_bit(tmp_path):
-    """SIGKILL before a checkpoint exists, between checkpoints, right after one: weights, moments, best weights,
-    random generators and logged losses are the same bits in the end."""
+    """SIGKILL before a checkpoint exists, between checkpoints, right after one.
+
+    Weights, moments, best weights, random generators and logged losses end as the same bits.
+    """
     assert run_process(tmp_path / "whole", 18, resume=False) == 0
     for kill_at in (2, 9, 15):
         assert run_process(tmp_path / "killed", 18, resume=True, kill_at=kill_at) == -signal.SIGKILL
@@ -148,9 +159,8 @@ def test_other_optimizers_resume_bit_for_bit(tmp_path, small_model, stream, opti
     with pytest.raises(KeyboardInterrupt):
         go(cut, Stopping(), replace(config, checkpoint_every=1), out=tmp_path / "cut")
     other = MaskedLanguageModel(small_model.config)  # of which nothing is left after the resume
-    assert (
-        go(other, stream, replace(config, checkpoint_every=1), out=tmp_path / "cut", resume=True).steps == 6
-    )
+    often = replace(config, checkpoint_every=1)
+    assert go(other, stream, often, out=tmp_path / "cut", resume=True).steps == 6
     one, other = (load_checkpoint(p)[0] for p in (whole, checkpoints(tmp_path / "cut")[-1]))
     assert one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
 
@@ -174,7 +184,8 @@ def test_resume_would_differ_without_the_moments(tmp_path, small_model, stream):
     cut.load_state_dict(state)
     middle = checkpoints(tmp_path)[0]
     tensors, _ = load_checkpoint(middle)
-    cut.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
+    weights = {k: v for k, v in tensors.items() if k.startswith("model.")}
+    cut.load_state_dict({k.removeprefix("model."): v for k, v in weights.items()})
 
     class Rest:
         fingerprint = ""
@@ -246,19 +257,13 @@ class Poisoned(MaskedLM):
 
 
 def test_a_loss_that_is_not_finite_stops_at_its_step(tmp_path, small_model, stream):
+    config, options = quick(checkpoint_every=2), dict(progress=False, device="cpu")
     with pytest.raises(
         NonFiniteError, match=r"not finite at step 3 .*smaller lr.*step-00000002, is from before"
     ):
-        train(
-            small_model,
-            Poisoned(3),
-            stream,
-            quick(checkpoint_every=2),
-            out=tmp_path,
-            progress=False,
-            device="cpu",
-        )
-    assert all(torch.isfinite(p).all() for p in small_model.parameters())  # the bad step was not taken
+        train(small_model, Poisoned(3), stream, config, out=tmp_path, **options)
+    # the bad step was not taken
+    assert all(torch.isfinite(p).all() for p in small_model.parameters())
     with pytest.raises(NonFiniteError, match="at step 1 .*No checkpoint was kept"):
         train(small_model, Poisoned(1, math.inf), stream, quick(), progress=False, device="cpu")
 
@@ -269,9 +274,8 @@ def test_early_stopping_goes_back_to_the_best_weights(small_model, stream, valid
     curve = {r["step"]: r["validation_nll"] for r in result.history if "validation_nll" in r}
     assert result.stopped == "patience" and result.steps < 100
     assert result.best_step == min(curve, key=curve.get) and result.steps == result.best_step + 4
-    assert evaluate(small_model, MaskedLM(), validation, precision="fp32").nll == pytest.approx(
-        curve[result.best_step]
-    )
+    found = evaluate(small_model, MaskedLM(), validation, precision="fp32")
+    assert found.nll == pytest.approx(curve[result.best_step])
 
 
 def test_seconds_are_a_budget_and_move_the_learning_rate(small_model, stream):
@@ -299,16 +303,12 @@ def test_low_precision_learns_too(small_model, stream, validation, precision):
     assert all(p.dtype == torch.float32 for p in small_model.parameters())
 
 
-def test_records_go_to_the_file_the_list_and_the_function(tmp_path, small_model, stream, validation):
+def test_records_go_to_the_file_the_list_and_the_function(
+    tmp_path, small_model, stream, validation
+):
     seen = []
-    result = go(
-        small_model,
-        stream,
-        quick(evaluate_every=3),
-        validation=validation,
-        out=tmp_path,
-        on_record=seen.append,
-    )
+    options = dict(validation=validation, out=tmp_path, on_record=seen.append)
+    result = go(small_model, stream, quick(evaluate_every=3), **options)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert lines == seen == result.history
     assert [r["step"] for r in lines if "loss" in r] == [1, 2, 3, 4, 5, 6]
@@ -322,20 +322,33 @@ def test_tensorboard_writes_events(tmp_path, small_model, stream):
     result = go(small_model, stream, quick(tensorboard=True), out=tmp_path)
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
-    assert [e.value for e in events.Scalars("loss")] == pytest.approx([r["loss"] for r in result.history])
+    losses = [r["loss"] for r in result.history]
+    assert [e.value for e in events.Scalars("loss")] == pytest.approx(losses)
 
 
 def test_frozen_parameters_stay(small_model, stream):
     small_model.encoder.requires_grad_(False)
     before = [p.clone() for p in small_model.encoder.parameters()]
     go(small_model, stream, quick())
-    assert all(torch.equal(a, b) for a, b in zip(before, small_model.encoder.parameters(), strict=True))
+    after = small_model.encoder.parameters()
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize("change", [
-    dict(steps=None), dict(seconds=3.0), dict(lr=0.0), dict(warmup=1.0), dict(schedule="steep"), dict(optimizer="sdg"), dict(precision="int8"),
-    dict(patience=2), dict(clip=-1.0), dict(accumulation=0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        dict(steps=None),
+        dict(seconds=3.0),
+        dict(lr=0.0),
+        dict(warmup=1.0),
+        dict(schedule="steep"),
+        dict(optimizer="sdg"),
+        dict(precision="int8"),
+        dict(patience=2),
+        dict(clip=-1.0),
+        dict(accumulation=0),
+    ],
+)
 def test_config_refuses_what_cannot_be(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         quick(**change)

@@ -15,11 +15,8 @@ def test_records_after_the_checkpoint_and_half_lines_are_dropped(tmp_path):
     resumed = Tracker(tmp_path, last_step=2)
     resumed.add({"step": 3, "loss": 0.5})
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert (
-        lines
-        == resumed.records
-        == [{"step": 1, "loss": 1.0}, {"step": 2, "loss": 0.5}, {"step": 3, "loss": 0.5}]
-    )
+    expected = [{"step": 1, "loss": 1.0}, {"step": 2, "loss": 0.5}, {"step": 3, "loss": 0.5}]
+    assert lines == resumed.records == expected
 
 
 def test_a_new_run_starts_an_empty_file(tmp_path):

@@ -1,15 +1,18 @@
-"""Three tasks that the field quotes, from the Hugging Face hub through ``datasets``; the course does not need them.
+"""Three tasks that the field quotes, from the Hugging Face hub through ``datasets``.
 
-name         kind    source                                       published splits that are used here
-===========  ======  ===========================================  =========================================
-sst-2        text    Socher et al. 2013 (D13-1170), GLUE          validation as test (test has no labels)
-conll-2003   words   Tjong Kim Sang and De Meulder 2003           all three
-squad        span    Rajpurkar et al. 2016 (arXiv:1606.05250)     validation as test; the first answer
-===========  ======  ===========================================  =========================================
+The course does not need them.
 
-Where a published split is used as test, a twentieth of train, by the hash of the group, is validation. Groups are the
-sentence for SST-2 and the article for SQuAD; CoNLL's files do not mark documents, so each sentence is its own group, and
-intervals are somewhat too narrow.
+==========  =====  ========================================  =======================================
+name        kind   source                                    published splits that are used here
+==========  =====  ========================================  =======================================
+sst-2       text   Socher et al. 2013 (D13-1170), GLUE       validation as test (test has no labels)
+conll-2003  words  Tjong Kim Sang and De Meulder 2003        all three
+squad       span   Rajpurkar et al. 2016 (arXiv:1606.05250)  validation as test; the first answer
+==========  =====  ========================================  =======================================
+
+Where a published split is used as test, a twentieth of train, by the hash of the group, is
+validation. Groups are the sentence for SST-2 and the article for SQuAD; CoNLL's files do not mark
+documents, so each sentence is its own group, and intervals are somewhat too narrow.
 
 Cost: a download of 5 to 20 MB each.
 """
@@ -19,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from ..errors import FetchError, MissingExtra
-from ..records import Example, Task, split_of
+from ..records import SPLITS, Example, Task, split_of
 from .labelled import SpanExample, SpanTask, TokenExample, TokenTask
 
 TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC")
@@ -35,39 +38,35 @@ def sst2(tables: Rows) -> Task:
 
     published = {example(row).group for row in tables["validation"]}
     train = [e for e in map(example, tables["train"]) if e.group not in published]
-    return Task(
-        "sst-2", LICENCE, ("negative", "positive"), *_cut(train), tuple(map(example, tables["validation"]))
-    )
+    test = tuple(map(example, tables["validation"]))
+    return Task("sst-2", LICENCE, ("negative", "positive"), *_cut(train), test)
 
 
 def conll2003(tables: Rows) -> TokenTask:
     """Persons, organisations, places and other names in newswire."""
-    splits = {
-        split: tuple(
+    splits = {}
+    for split in SPLITS:
+        splits[split] = tuple(
             TokenExample.of_words(row["tokens"], row["ner_tags"], group=f"conll/{split}/{i}")
             for i, row in enumerate(tables[split])
             if row["tokens"]
         )
-        for split in ("train", "validation", "test")
-    }
     return TokenTask("conll-2003", LICENCE, TAGS, **splits)
 
 
 def squad(tables: Rows) -> SpanTask:
-    """Questions that readers asked about a paragraph of Wikipedia, with the words that answer them."""
+    """Questions that readers asked about a paragraph of Wikipedia, with the words that answer."""
 
     def examples(rows: Iterable[Mapping]) -> list[SpanExample]:
         found = []
         for row in rows:
             start, answer = row["answers"]["answer_start"][0], row["answers"]["text"][0]
-            found.append(
-                SpanExample(
-                    row["question"], row["context"], start, start + len(answer), f"squad/{row['title']}"
-                )
-            )
+            span, group = (start, start + len(answer)), f"squad/{row['title']}"
+            found.append(SpanExample(row["question"], row["context"], *span, group))
         return found
 
-    return SpanTask("squad", LICENCE, *_cut(examples(tables["train"])), tuple(examples(tables["validation"])))
+    train, test = examples(tables["train"]), tuple(examples(tables["validation"]))
+    return SpanTask("squad", LICENCE, *_cut(train), test)
 
 
 def _cut(examples: list) -> tuple[tuple, tuple]:
@@ -104,10 +103,12 @@ def load_hub_task(name: str) -> Task | TokenTask | SpanTask:
     try:
         tables = datasets.load_dataset(path, revision=revision)
     except (OSError, ValueError, RuntimeError) as error:
+        said = str(error).strip()
+        reason = said.splitlines()[0].rstrip(".") if said else "no reason given"
         raise FetchError(
             f"could not load {name!r} ({path}) from the Hugging Face hub: {type(error).__name__}: "
-            f"{str(error).strip().splitlines()[0].rstrip('.') if str(error).strip() else 'no reason given'}. Remedy: connect to "
-            "the network and unset HF_HUB_OFFLINE and HF_DATASETS_OFFLINE; or go on with a task that needs no hub: "
-            "film-reviews, names or link-spans."
+            f"{reason}. Remedy: connect to the network and unset HF_HUB_OFFLINE and "
+            "HF_DATASETS_OFFLINE; or go on with a task that needs no hub: film-reviews, names or "
+            "link-spans."
         ) from error
     return make(tables)

@@ -1,18 +1,22 @@
-"""Labelled examples that are more than a text with a class: pairs, tagged words, spans that answer a question.
+"""Labelled examples that are more than a text with a class: pairs, tagged words, spans that answer.
 
+======  ==============  ==============================================  =======================
 kind    record          what is asked                                   tasks
 ======  ==============  ==============================================  =======================
 text    Example         the class of a text                             ``Task``
 pair    PairExample     the class of two texts                          ``Task``
 words   TokenExample    a tag for each word                             ``TokenTask``
 span    SpanExample     where in the text the answer stands             ``SpanTask``
+======  ==============  ==============================================  =======================
 
-Tags are BIO (Ramshaw and Marcus 1995, https://aclanthology.org/W95-0107, in the form of CoNLL-2003): ``B-x`` on the first
-word of a piece of kind x, ``I-x`` on its other words, ``O`` outside. Without the B, two pieces side by side would be one.
+Tags are BIO (Ramshaw and Marcus 1995, https://aclanthology.org/W95-0107, in the form of
+CoNLL-2003): ``B-x`` on the first word of a piece of kind x, ``I-x`` on its other words, ``O``
+outside. Without the B, two pieces side by side would be one.
 
 Cost: linear in the text.
 
->>> example = TokenExample.of_spans("Go to New York now", [(6, 14, "place")], ("O", "B-place", "I-place"), group="g")
+>>> pieces, labels = [(6, 14, "place")], bio_names(["place"])
+>>> example = TokenExample.of_spans("Go to New York now", pieces, labels, group="g")
 >>> example.word_texts, example.tags
 (['Go', 'to', 'New', 'York', 'now'], (0, 0, 1, 2, 0))
 """
@@ -31,7 +35,9 @@ Span = tuple[int, int]
 
 
 def word_spans(text: str) -> list[Span]:
-    """(start, stop) of each word of ``text``: a run of letters and digits, a mark, or one Chinese character.
+    """(start, stop) of each word of ``text``.
+
+    A word is a run of letters and digits, a mark, or one Chinese character.
 
     >>> [("don't, 开灯")[a:b] for a, b in word_spans("don't, 开灯")]
     ["don't", ',', '开', '灯']
@@ -57,7 +63,9 @@ def bio_names(kinds: Iterable[str]) -> tuple[str, ...]:
 
 
 def bio_tags(words: Sequence[Span], pieces: Iterable[tuple[int, int, str]]) -> list[str]:
-    """The tag of each word: pieces are (start, stop, kind) in characters; a word that a piece touches is inside.
+    """The tag of each word; a word that a piece touches is inside of it.
+
+    pieces: (start, stop, kind) in characters.
 
     Raises ValueError for two pieces that share a word, and for one that touches no word.
     """
@@ -86,7 +94,8 @@ class PairExample:
 class TokenExample:
     """A text cut into words, and a tag for each.
 
-    words: (start, stop) of each word in ``text``, in order.  tags: one a word; they index ``TokenTask.labels``.
+    words: (start, stop) of each word in ``text``, in order.
+    tags: one a word; they index ``TokenTask.labels``.
     group: what must not be in two splits.
 
     Raises ValueError for unequal lengths, or words that overlap, are empty or leave the text.
@@ -99,12 +108,15 @@ class TokenExample:
 
     def __post_init__(self) -> None:
         if len(self.words) != len(self.tags):
-            raise ValueError(f"one tag a word: got {len(self.words)} words and {len(self.tags)} tags")
+            raise ValueError(
+                f"one tag a word: got {len(self.words)} words and {len(self.tags)} tags"
+            )
         before = 0
         for start, stop in self.words:
             if not before <= start < stop <= len(self.text):
                 raise ValueError(
-                    f"word ({start}, {stop}) is empty, overlaps another or leaves the text of {len(self.text)} characters"
+                    f"word ({start}, {stop}) is empty, overlaps another or leaves the text of "
+                    f"{len(self.text)} characters"
                 )
             before = stop
 
@@ -138,7 +150,9 @@ class TokenExample:
 
 @dataclass(frozen=True)
 class SpanExample:
-    """A question, a text, and where in it the answer stands: ``text[start:stop]``. group: as everywhere.
+    """A question, a text, and where in it the answer stands: ``text[start:stop]``.
+
+    group: as everywhere.
 
     Raises ValueError for a span that is empty or leaves the text.
     """
@@ -152,7 +166,8 @@ class SpanExample:
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.stop <= len(self.text):
             raise ValueError(
-                f"the answer {self.start} .. {self.stop} is empty or leaves the text of {len(self.text)} characters"
+                f"the answer {self.start} .. {self.stop} is empty or leaves the text of "
+                f"{len(self.text)} characters"
             )
 
     @property
@@ -172,7 +187,9 @@ def _describe(task: TokenTask | SpanTask, details) -> str:
     for split in SPLITS:
         examples = task.examples(split)
         n_groups = len({e.group for e in examples})
-        lines.append(f"{split:<10}  {len(examples):>6,} examples  {n_groups:>5,} groups  {details(examples)}")
+        lines.append(
+            f"{split:<10}  {len(examples):>6,} examples  {n_groups:>5,} groups  {details(examples)}"
+        )
     return "\n".join([*lines, f"Licence: {task.licence}", *filter(None, [task.notes])])
 
 
@@ -202,18 +219,22 @@ class TokenTask:
         return of_split(self, split)
 
     def describe(self) -> str:
-        """Examples, groups and share of tagged words of each split, the licence, and the notes, as text."""
+        """Examples, groups and share of tagged words of each split, licence and notes, as text."""
 
         def details(examples: Sequence[TokenExample]) -> str:
-            words = [tag for e in examples for tag in e.tags]
-            return f"{len(words):,} words, {sum(t > 0 for t in words) / max(1, len(words)):.1%} tagged"
+            tags = [tag for e in examples for tag in e.tags]
+            tagged = sum(tag > 0 for tag in tags) / max(1, len(tags))
+            return f"{len(tags):,} words, {tagged:.1%} tagged"
 
         return _describe(self, details)
 
 
 @dataclass(frozen=True)
 class SpanTask:
-    """Questions with spans that answer them, in three splits that share no group. notes: as in ``TokenTask``."""
+    """Questions with spans that answer them, in three splits that share no group.
+
+    notes: as in ``TokenTask``.
+    """
 
     name: str
     licence: str
@@ -234,7 +255,8 @@ class SpanTask:
 
         def details(examples: Sequence[SpanExample]) -> str:
             n = max(1, len(examples))
-            text, answer = sum(len(e.text) for e in examples) / n, sum(e.stop - e.start for e in examples) / n
+            text = sum(len(e.text) for e in examples) / n
+            answer = sum(e.stop - e.start for e in examples) / n
             return f"texts of {text:.0f} characters, answers of {answer:.0f}"
 
         return _describe(self, details)

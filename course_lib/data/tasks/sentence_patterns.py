@@ -1,18 +1,21 @@
-"""Sentence patterns with holes, as voice assistants write them, and random sentences drawn from them.
+"""Sentence patterns with holes, as voice assistants write them, and random sentences from them.
 
-    [x]      x or nothing                   {list:slot}   a value of the list, which fills the slot
-    (x|y)    x or y                         {list}        the same, where slot and list have one name
-    (x;y)    both, in any order             <rule>        a pattern that has a name
+    [x]      x or nothing             {list:slot}   a value of the list, which fills the slot
+    (x|y)    x or y                   {list}        the same, where slot and list have one name
+    (x;y)    both, in any order       <rule>        a pattern that has a name
 
-The language is that of hassil (https://github.com/OHF-Voice/hassil). A pattern is parsed once into a tree of small tuples:
+The language is that of hassil (https://github.com/OHF-Voice/hassil). A pattern is parsed once into
+a tree of small tuples:
 
-    ("text", words)  ("all", parts)  ("one", parts)  ("any order", parts)  ("hole", list, slot)  ("rule", name)
+    ("text", words)         ("all", parts)     ("one", parts)     ("any order", parts)
+    ("hole", list, slot)    ("rule", name)
 
 Cost: linear in the pattern; a draw costs its own length.
 
 >>> import random
 >>> tree = parse("[please] turn (on|off) <the> {area}")
->>> draw = lambda seed: sentence(tree, {"the": parse("the")}, {"area": ("kitchen",)}, random.Random(seed))
+>>> rules, values = {"the": parse("the")}, {"area": ("kitchen",)}
+>>> draw = lambda seed: sentence(tree, rules, values, random.Random(seed))
 >>> draw(1), draw(0)
 (('please turn on the kitchen', [(19, 26, 'area')]), ('turn on the kitchen', [(12, 19, 'area')]))
 """
@@ -38,7 +41,10 @@ class Part(NamedTuple):
 
 
 def parse(pattern: str) -> Tree:
-    """The tree of ``pattern``. Raises ValueError for brackets that do not close, or close what is not open."""
+    """The tree of ``pattern``.
+
+    Raises ValueError for brackets that do not close, or close what is not open.
+    """
     tokens = TOKEN.findall(pattern)
     tree, at = _choice(tokens, 0, pattern)
     if at < len(tokens):
@@ -92,7 +98,10 @@ def holes(tree: Tree) -> set[tuple[str, str]]:
 
 
 def parts_of(
-    tree: Tree, rules: Mapping[str, Tree], values: Mapping[str, Sequence[str]], chance: random.Random
+    tree: Tree,
+    rules: Mapping[str, Tree],
+    values: Mapping[str, Sequence[str]],
+    chance: random.Random,
 ) -> list[Part]:
     """One draw, as parts in order: each choice is equally likely, and so is each value of a list.
 
@@ -114,7 +123,9 @@ def parts_of(
 
 def _of(table: Mapping, name: str, what: str):
     if name not in table:
-        raise ValueError(f"the pattern names the {what} {name!r}; known are {', '.join(sorted(table))}")
+        raise ValueError(
+            f"the pattern names the {what} {name!r}; known are {', '.join(sorted(table))}"
+        )
     return table[name]
 
 
@@ -139,7 +150,10 @@ def joined(parts: Sequence[Part]) -> tuple[str, list[Piece]]:
 
 
 def sentence(
-    tree: Tree, rules: Mapping[str, Tree], values: Mapping[str, Sequence[str]], chance: random.Random
+    tree: Tree,
+    rules: Mapping[str, Tree],
+    values: Mapping[str, Sequence[str]],
+    chance: random.Random,
 ) -> tuple[str, list[Piece]]:
     """One sentence of the pattern, and its filled slots. Raises ValueError as ``parts_of`` does."""
     return joined(parts_of(tree, rules, values, chance))

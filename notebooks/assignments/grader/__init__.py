@@ -1,1 +1,1 @@
-"""Build the student version of an assignment, grade a folder of submissions, write a table and feedback pages."""
+"""Build an assignment's student version, grade submissions, write a table and feedback pages."""

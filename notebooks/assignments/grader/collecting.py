@@ -31,7 +31,7 @@ class Submission:
 
 @dataclass
 class Entry:
-    """All that one student handed in: notebooks with the assignment that each is recognised as, or why there are none."""
+    """What one student handed in: notebooks, each with its assignment, or why there are none."""
 
     who: str
     notebooks: dict[Path, str | None] = field(default_factory=dict)
@@ -82,7 +82,9 @@ def _entry(path: Path, ending: re.Pattern, recogniser: Recogniser) -> Entry:
         who = ending.sub("", path.stem) or path.stem
         return Entry(who, {path: recogniser.name_of_file(path)})
     notebooks = [
-        p for p in sorted(path.rglob("*.ipynb")) if not IGNORED & set(p.parts) and not p.name.startswith(".")
+        p
+        for p in sorted(path.rglob("*.ipynb"))
+        if not IGNORED & set(p.parts) and not p.name.startswith(".")
     ]
     problem = "" if notebooks else "no notebook (.ipynb) in this folder"
     return Entry(path.name, {p: recogniser.name_of_file(p) for p in notebooks}, problem)
@@ -94,16 +96,18 @@ def _only_assignment(folder: Path, entries: list[Entry]) -> str:
         return next(iter(names))
     if not names:
         raise GradingError(
-            f"in {folder} no notebook of an assignment was recognised. If there are some, name it: --assignment NAME"
+            f"in {folder} no notebook of an assignment was recognised. "
+            "If there are some, name it: --assignment NAME"
         )
     counts = ", ".join(f"{name} ({number})" for name, number in names.most_common())
     raise GradingError(
-        f"{folder} holds notebooks of several assignments: {counts}. Say which one to grade: --assignment NAME"
+        f"{folder} holds notebooks of several assignments: {counts}. "
+        "Say which one to grade: --assignment NAME"
     )
 
 
 def _choose(entry: Entry, assignment: str, folder: Path) -> Submission:
-    """The student's notebook for this assignment: recognised as such, else one that nobody recognises."""
+    """The student's notebook for this assignment: recognised as such, else an unrecognised one."""
     for wanted in (assignment, None):
         paths = [path for path, name in entry.notebooks.items() if name == wanted]
         if paths:

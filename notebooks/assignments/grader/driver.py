@@ -1,10 +1,11 @@
-"""Runs inside the grading environment (`.venv-grading`), and nowhere else: nbgrader, one job from a JSON file.
+"""Runs in the grading environment (`.venv-grading`), nowhere else: nbgrader, a job of a JSON file.
 
     python driver.py job.json        # writes answer.json beside it
 
-Job: course (folder), assignment, kernel; generate (bool), students (to autograde), timeout and limit (seconds for a
-cell, for a submission), memory (GiB), manual ({student: {cell: [points, comment]}}), feedback (students). Answer: errors
-({student: why}), grades ({student: {cell: {...}}}) and slow ({student: cells that timed out}).
+Job: course (folder), assignment, kernel; generate (bool), students (to autograde), timeout and
+limit (seconds for a cell, for a submission), memory (GiB), manual ({student: {cell: [points,
+comment]}}), feedback (students). Answer: errors ({student: why}), grades ({student: {cell: {...}}})
+and slow ({student: cells that timed out}).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ running: dict[str, str] = {}
 
 
 class RecordingExecute(steps.Execute):
-    """nbgrader's Execute, which also remembers the cell it is at, for the message when a kernel dies."""
+    """nbgrader's Execute, which remembers the cell it is at, for the message when a kernel dies."""
 
     def preprocess_cell(self, cell, resources, index):
         running["cell"] = cell.metadata.get("nbgrader", {}).get("grade_id") or f"cell {index + 1}"
@@ -126,7 +127,9 @@ def autograde(api: NbGraderAPI, job: dict, student: str) -> str:
     watch.done.set()
     if result["success"]:
         return ""
-    (Path(job["course"]) / f"error-{student}.log").write_text(f"{result.get('log')}\n{result.get('error')}")
+    (Path(job["course"]) / f"error-{student}.log").write_text(
+        f"{result.get('log')}\n{result.get('error')}"
+    )
     why = watch.reason or last_line(result)
     return f"running it failed at {running.get('late') or running.get('cell', 'the start')}: {why}"
 
@@ -143,7 +146,10 @@ def timed_out(course: Path, assignment: str, student: str) -> list[str]:
     path = course / "autograded" / student / assignment / f"{assignment}.ipynb"
     notebook = nbformat.read(path, as_version=4)
     late = [cell for cell in notebook.cells if LATE in str(cell.get("outputs", ""))]
-    return [cell.metadata.get("nbgrader", {}).get("grade_id", "a cell of the student's own") for cell in late]
+    return [
+        cell.metadata.get("nbgrader", {}).get("grade_id", "a cell of the student's own")
+        for cell in late
+    ]
 
 
 def grades(book: Gradebook, assignment: str, student: str) -> dict:

@@ -1,8 +1,8 @@
-"""The grading environment: nbgrader in `.venv-grading`, students' kernels on the course's own Python.
+"""The grading environment: nbgrader in `.venv-grading`, students' kernels on the course's Python.
 
-nbgrader wants the whole of JupyterLab; the course does not. So nbgrader lives in a virtual environment of its own, made on
-first use (about half a minute). torch is not installed twice: the kernel that runs students' code is the Python
-which runs this program.
+nbgrader wants the whole of JupyterLab; the course does not. So nbgrader lives in a virtual
+environment of its own, made on first use (about half a minute). torch is not installed twice: the
+kernel that runs students' code is the Python which runs this program.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def environment_folder() -> Path:
 
 
 def grading_python() -> Path:
-    """The Python that has nbgrader; the environment is made (or made anew) where it is missing or outdated.
+    """The Python that has nbgrader; its environment is made (or made anew) if missing or outdated.
 
     Raises:
         GradingError: it cannot be made, with what pip said.
@@ -56,7 +56,8 @@ def _create(folder: Path, python: Path) -> None:
     if sys.version_info < (3, 11):
         have = ".".join(map(str, sys.version_info[:2]))
         raise GradingError(
-            f"grading needs Python 3.11 or newer (nbgrader does); this is {have}. Students need not have it."
+            f"grading needs Python 3.11 or newer (nbgrader does); this is {have}. "
+            "Students need not have it."
         )
     print(
         f"Making the grading environment {folder} (once; about half a minute) ...",
@@ -79,7 +80,8 @@ def _create(folder: Path, python: Path) -> None:
         tail = "\n".join(done.stderr.strip().splitlines()[-5:])
         raise GradingError(
             f"The grading environment {folder} could not be made; pip said:\n{tail}\n"
-            f"Is the network up? By hand: python -m venv {folder}, then its pip install -r {REQUIREMENTS}"
+            f"Is the network up? By hand: python -m venv {folder}, "
+            f"then its pip install -r {REQUIREMENTS}"
         )
 
 
@@ -98,10 +100,12 @@ def _locked(path: Path) -> Iterator[None]:
 
 def check_course_python() -> None:
     """Raise GradingError where the Python that runs this lacks what students' code needs."""
-    missing = [name for name in ("torch", "ipykernel", "nbformat") if importlib.util.find_spec(name) is None]
+    needed = ("torch", "ipykernel", "nbformat")
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         raise GradingError(
-            f"{sys.executable} lacks {', '.join(missing)}. Run the grader with the course's environment: "
+            f"{sys.executable} lacks {', '.join(missing)}. "
+            "Run the grader with the course's environment: "
             "`make assignments`, or .venv/bin/python notebooks/assignments/grade.py ..."
         )
 
@@ -116,8 +120,13 @@ def drive(course: Path, job: dict) -> dict:
     python, private = grading_python(), course / ".jupyter"
     kernel = private / "kernels" / KERNEL
     kernel.mkdir(parents=True, exist_ok=True)
-    arguments = [sys.executable, "-m", "ipykernel_launcher", "--log-level=40", "-f", "{connection_file}"]
-    variables = {"OMP_NUM_THREADS": "1", "IPYTHONDIR": str(private / "ipython"), "PYTHONWARNINGS": "ignore"}
+    flags = ["--log-level=40", "-f", "{connection_file}"]
+    arguments = [sys.executable, "-m", "ipykernel_launcher", *flags]
+    variables = {
+        "OMP_NUM_THREADS": "1",
+        "IPYTHONDIR": str(private / "ipython"),
+        "PYTHONWARNINGS": "ignore",
+    }
     spec = {"argv": arguments, "display_name": "Course", "language": "python", "env": variables}
     (kernel / "kernel.json").write_text(json.dumps(spec))
     (course / "job.json").write_text(json.dumps({**job, "course": str(course), "kernel": KERNEL}))
@@ -126,13 +135,17 @@ def drive(course: Path, job: dict) -> dict:
         "JUPYTER_CONFIG_DIR": str(private / "config"),
         "JUPYTER_NO_CONFIG": "1",
     }
-    own["PATH"] = os.pathsep.join(
-        [str(python.parent), os.environ.get("PATH", "")]
-    )  # nbgrader calls alembic by name
+    # nbgrader calls alembic by name
+    own["PATH"] = os.pathsep.join([str(python.parent), os.environ.get("PATH", "")])
     command = [str(python), str(Path(__file__).with_name("driver.py")), str(course / "job.json")]
     (course / "answer.json").unlink(missing_ok=True)
     done = subprocess.run(
-        command, cwd=course, env={**os.environ, **own}, stdout=subprocess.PIPE, text=True, check=False
+        command,
+        cwd=course,
+        env={**os.environ, **own},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     if done.returncode != 0 or not (course / "answer.json").exists():
         raise GradingError(f"nbgrader failed (exit {done.returncode}):\n{done.stdout[-3000:]}")

@@ -1,4 +1,4 @@
-"""Which assignment a submitted notebook belongs to: by what is in it, not by the name of its file."""
+"""Which assignment a submitted notebook belongs to: by what is in it, not by its file's name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ class Recogniser:
             self._texts[name] = {squeeze(cell.source) for cell in cells if not cell.solution}
 
     def name(self, notebook: nbformat.NotebookNode) -> str | None:
-        """The assignment with most of its functions and given cells in the notebook; None where hardly any are there."""
+        """The assignment with most of its functions and given cells in the notebook.
+
+        None where hardly any are there.
+        """
         defined = set().union(*(source_code.defined(cell.source) for cell in notebook.cells))
         texts = {squeeze(cell.source) for cell in notebook.cells}
         functions = {name: len(defined & self._functions[name]) for name in self.names}

@@ -1,4 +1,4 @@
-"""Make the student version of an assignment and make sure that nothing of the solution is left in it."""
+"""Make an assignment's student version and make sure that nothing of the solution is left in it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,17 @@ for name, source in json.load(open(sys.argv[1])):
     except NotImplementedError:
         stopped += 1
     except BaseException as error:
-        sys.exit(f"cell {name} of the student version fails with {error!r}; only NotImplementedError is expected")
+        sys.exit(f"cell {name} of the student version fails with {error!r}; "
+                 "only NotImplementedError is expected")
 sys.exit(None if stopped else "no cell of the student version raises NotImplementedError")
 """
 
 
 def assignments() -> list[str]:
     """The names of all assignments: each is a folder NAME that holds NAME.ipynb."""
-    return sorted(path.parent.name for path in ASSIGNMENTS.glob("*/*.ipynb") if path.stem == path.parent.name)
+    return sorted(
+        path.parent.name for path in ASSIGNMENTS.glob("*/*.ipynb") if path.stem == path.parent.name
+    )
 
 
 def source_path(assignment: str) -> Path:
@@ -42,15 +45,18 @@ def source_path(assignment: str) -> Path:
         GradingError: there is no such assignment.
     """
     if assignment not in assignments():
-        raise GradingError(f"there is no assignment {assignment!r}; there are: {', '.join(assignments())}")
+        raise GradingError(
+            f"there is no assignment {assignment!r}; there are: {', '.join(assignments())}"
+        )
     return ASSIGNMENTS / assignment / f"{assignment}.ipynb"
 
 
 def build(assignment: str, course: Path) -> Path:
-    """Make the student version in the nbgrader course folder `course`, check it, and return its path.
+    """Make the student version in nbgrader's course folder `course`, check it, and return its path.
 
     Raises:
-        GradingError: nbgrader refuses the source, something of the solution is left, or the student version does not run.
+        GradingError: nbgrader refuses the source, something of the solution is left, or the student
+            version does not run.
     """
     source = source_path(assignment)
     target = course / "source" / assignment
@@ -66,7 +72,7 @@ def build(assignment: str, course: Path) -> Path:
 
 
 def secret_lines(source: nbformat.NotebookNode) -> set[str]:
-    """The lines of solutions and hidden tests that are no part of anything that students may see."""
+    """The lines of solutions and hidden tests that are in nothing that students may see."""
     public = "\n".join(REGION.sub("", cell.source) for cell in source.cells)
     hidden = [match[2] for cell in source.cells for match in REGION.finditer(cell.source)]
     lines = {line.strip() for text in hidden for line in text.split("\n")}
@@ -74,7 +80,7 @@ def secret_lines(source: nbformat.NotebookNode) -> set[str]:
 
 
 def leaks(source: nbformat.NotebookNode, release: str) -> list[str]:
-    """What the student version (its file as text) holds that students should not see; an empty list where all is well."""
+    """What the student version (as text) holds that students should not see, if anything."""
     found = [
         f"the file holds {match[0]!r}"
         for match in re.finditer(r"(BEGIN|END) (SOLUTION|HIDDEN|MARK)", release)
@@ -82,11 +88,17 @@ def leaks(source: nbformat.NotebookNode, release: str) -> list[str]:
     content = json.loads(release)
     everything = "\n".join(_strings(content))
     found += [
-        f"a line of the solution: {line}" for line in sorted(secret_lines(source)) if line in everything
+        f"a line of the solution: {line}"
+        for line in sorted(secret_lines(source))
+        if line in everything
     ]
-    found += [f"notebook metadata {key!r}" for key in content["metadata"] if key not in NOTEBOOK_METADATA]
+    found += [
+        f"notebook metadata {key!r}" for key in content["metadata"] if key not in NOTEBOOK_METADATA
+    ]
     for i, cell in enumerate(content["cells"], 1):
-        found += [f"cell {i}: metadata {key!r}" for key in cell["metadata"] if key not in CELL_METADATA]
+        found += [
+            f"cell {i}: metadata {key!r}" for key in cell["metadata"] if key not in CELL_METADATA
+        ]
         if cell.get("outputs") or cell.get("execution_count") or cell.get("attachments"):
             found.append(f"cell {i}: stored outputs or attachments")
     return found
@@ -104,11 +116,19 @@ def _strings(content: object) -> list[str]:
 
 def _run(release: nbformat.NotebookNode, course: Path) -> None:
     """Run the student version, cell by cell: each cell works or raises NotImplementedError."""
-    cells = [(c.metadata["nbgrader"]["grade_id"], c.source) for c in release.cells if c.cell_type == "code"]
+    cells = [
+        (c.metadata["nbgrader"]["grade_id"], c.source)
+        for c in release.cells
+        if c.cell_type == "code"
+    ]
     path = course / "cells.json"
     path.write_text(json.dumps(cells))
     done = subprocess.run(
-        [sys.executable, "-c", RUN, str(path)], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", RUN, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     if done.returncode != 0:
         raise GradingError(done.stderr.strip().splitlines()[-1])

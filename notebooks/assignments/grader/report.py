@@ -1,4 +1,7 @@
-"""The table of results: CSV for the office, text for the eye, pages for the students, a sheet for manual points."""
+"""The table of results.
+
+CSV for the office, text for the eye, pages for the students, a sheet for manual points.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,7 @@ def columns(rows: list[Row]) -> dict[str, float]:
 
 
 def write_csv(rows: list[Row], path: Path) -> None:
-    """student, one column for each exercise, total, out of, status, remarks; empty points where not graded."""
+    """student, a column for each exercise, total, out of, status, remarks; empty if not graded."""
     heads = columns(rows)
     with open(path, "w", newline="", encoding="utf-8-sig") as file:
         writer = csv.writer(file)
@@ -88,18 +91,23 @@ def as_text(rows: list[Row]) -> str:
     lines = ["  ".join(line), "  ".join(most)]
     for row in rows:
         points = [
-            f"{row.exercises()[key][0]:>{sizes[key]}g}" if row.grades else " " * (sizes[key] - 1) + "-"
+            f"{row.exercises()[key][0]:>{sizes[key]}g}"
+            if row.grades
+            else " " * (sizes[key] - 1) + "-"
             for key in heads
         ]
         total = f"{row.total:>5g}" if row.grades else "    -"
         lines.append("  ".join([f"{row.who:{width}}", *points, total, row.status()]))
-        lines += [f"{'':{width}}    {text}" for text in [row.problem] * bool(row.problem) + row.remarks]
+        lines += [
+            f"{'':{width}}    {text}" for text in [row.problem] * bool(row.problem) + row.remarks
+        ]
     return "\n".join(lines)
 
 
 def write_manual(rows: list[Row], path: Path) -> None:
-    """A sheet with a line for each answer that waits for points; what is filled in already stays."""
-    filled = {(entry["student"], entry["cell"]): entry for entry in read_sheet(path)} if path.exists() else {}
+    """A sheet with a line for each answer that waits for points; what is filled in stays."""
+    lines = read_sheet(path) if path.exists() else []
+    filled = {(line["student"], line["cell"]): line for line in lines}
     with open(path, "w", newline="", encoding="utf-8-sig") as file:
         writer = csv.writer(file)
         writer.writerow(["student", "cell", "points", "out of", "comment"])
@@ -108,7 +116,9 @@ def write_manual(rows: list[Row], path: Path) -> None:
                 old = filled.get((row.who, cell))
                 if grade["manual"] or old:
                     old = old or {"points": "", "comment": ""}
-                    writer.writerow([row.who, cell, old["points"], f"{grade['max']:g}", old["comment"]])
+                    writer.writerow(
+                        [row.who, cell, old["points"], f"{grade['max']:g}", old["comment"]]
+                    )
 
 
 def read_sheet(path: Path) -> list[dict[str, str]]:
@@ -118,17 +128,27 @@ def read_sheet(path: Path) -> list[dict[str, str]]:
 
 
 def page(row: Row, feedback: Path | None) -> str:
-    """The student's page: nbgrader's feedback under a heading with points and remarks, or the reason why there is none."""
+    """The student's page: nbgrader's feedback under points and remarks, or why there is none."""
     notes = "".join(f"<li>{html.escape(text)}</li>" for text in row.remarks)
-    status = f"Not graded: {row.problem}" if row.problem else f"{row.total:g} points; {row.status()}"
+    status = (
+        f"Not graded: {row.problem}" if row.problem else f"{row.total:g} points; {row.status()}"
+    )
     head = f"<h2>{html.escape(row.who)}</h2><p>{html.escape(status)}</p><ul>{notes}</ul>"
     if feedback is None:
         title = html.escape(row.who)
-        return f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title></head><body>{head}</body></html>'
+        return (
+            '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+            f"<title>{title}</title></head><body>{head}</body></html>"
+        )
     text = feedback.read_text(encoding="utf-8")
     text = re.sub(r'(href="#test-(\w+)">)Test cell', r"\1Test \2", text)
-    wrap = ".output_error pre { white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere }"
+    wrap = (
+        ".output_error pre { white-space: pre-wrap; word-break: normal; overflow-wrap: anywhere }"
+    )
     style = f"<style>#notebook td, #notebook th {{ padding: 2px 8px }} {wrap}</style>"
     return re.sub(
-        r"(<body[^>]*>)", lambda match: f'{match[1]}{style}<div class="container">{head}</div>', text, count=1
+        r"(<body[^>]*>)",
+        lambda match: f'{match[1]}{style}<div class="container">{head}</div>',
+        text,
+        count=1,
     )

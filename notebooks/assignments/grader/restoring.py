@@ -1,9 +1,10 @@
-"""Recognise the cells of a submitted notebook and put the notebook back into the shape of the released one.
+"""Recognise the cells of a submitted notebook and put it back into the shape of the released one.
 
-nbgrader finds cells by their metadata. Editors drop metadata, copy cells, merge, split and move them; nbgrader then grades
-zero and says nothing. Here every cell is found by what is in it: given cells by their text, solutions by the function that they
-define, written answers by their metadata, their first line or their place. The result has all the given cells as released,
-the student's solutions in their places, and the student's own cells where they stood. What cannot be decided is
+nbgrader finds cells by their metadata. Editors drop metadata, copy cells, merge, split and move
+them; nbgrader then grades zero and says nothing. Here every cell is found by what is in it: given
+cells by their text, solutions by the function that they define, written answers by their metadata,
+their first line or their place. The result has all the given cells as released, the student's
+solutions in their places, and the student's own cells where they stood. What cannot be decided is
 refused, with the cell and the reason.
 """
 
@@ -31,7 +32,10 @@ class Restored:
 
 @dataclass(frozen=True)
 class Given:
-    """One cell of the release: its name (nbgrader's grade_id), its text, and for a solution the functions it must define."""
+    """One cell of the release.
+
+    Its name (nbgrader's grade_id), its text, and for a solution the functions it must define.
+    """
 
     name: str
     kind: str
@@ -59,9 +63,8 @@ class Matching:
     @property
     def course_names(self) -> set[str]:
         """Functions that the given cells define: a student's cell must not replace them."""
-        return set().union(
-            *(source_code.defined(cell.source) for cell in self.locked.values() if cell.kind == "code")
-        )
+        code = [cell.source for cell in self.locked.values() if cell.kind == "code"]
+        return set().union(*map(source_code.defined, code))
 
 
 def given_cells(release: nbformat.NotebookNode) -> list[Given]:
@@ -74,26 +77,34 @@ def given_cells(release: nbformat.NotebookNode) -> list[Given]:
             if note["solution"] and cell.cell_type == "code"
             else frozenset()
         )
-        result.append(Given(note["grade_id"], cell.cell_type, cell.source, note["solution"], defined))
+        result.append(
+            Given(note["grade_id"], cell.cell_type, cell.source, note["solution"], defined)
+        )
     return result
 
 
 def restore(
-    submitted: nbformat.NotebookNode, release: nbformat.NotebookNode, *, accept_missing: bool = False
+    submitted: nbformat.NotebookNode,
+    release: nbformat.NotebookNode,
+    *,
+    accept_missing: bool = False,
 ) -> Restored:
     """The released notebook with the student's answers and the student's own cells in it.
 
     Args:
         submitted: what the student handed in, as nbformat 4.
         release: the student version as released.
-        accept_missing: grade an answer of which there is no trace as not attempted, instead of refusing.
+        accept_missing: grade an answer of which there is no trace as not attempted, instead of
+            refusing.
 
     Raises:
         Refused: it is another notebook, or an answer is missing or there twice.
     """
     given = given_cells(release)
     names = {cell.name for cell in given}
-    meta = [cell.get("metadata", {}).get("nbgrader", {}).get("grade_id") for cell in submitted.cells]
+    meta = [
+        cell.get("metadata", {}).get("nbgrader", {}).get("grade_id") for cell in submitted.cells
+    ]
     matching = Matching(submitted.cells, [name if name in names else None for name in meta], given)
     _match_locked(matching)
     _check_identity(matching)
@@ -105,7 +116,7 @@ def restore(
 
 
 def squeeze(text: str) -> str:
-    """The text without what an editor may change in passing (line ends, trailing blanks, outer empty lines).
+    """The text without what an editor may change (line ends, trailing blanks, outer empty lines).
 
     Hidden tests go too, so that the source notebook itself is recognised like any other.
     """
@@ -126,7 +137,8 @@ def _check_identity(m: Matching) -> None:
     found = set().union(*(source_code.defined(cell.source) for cell in m.cells)) & functions
     if not found and len(set(m.owner.values())) < 3:
         raise Refused(
-            "this is another notebook: none of the assignment's functions and hardly any of its cells are in it"
+            "this is another notebook: "
+            "none of the assignment's functions and hardly any of its cells are in it"
         )
 
 
@@ -137,7 +149,9 @@ def _match_code(m: Matching, accept_missing: bool) -> None:
             i = _solution_cell(m, cell, accept_missing)
             if i is not None:
                 chosen.setdefault(i, []).append(cell)
-    statements = source_code.statements(cell.source for cell in m.locked.values() if cell.kind == "code")
+    statements = source_code.statements(
+        cell.source for cell in m.locked.values() if cell.kind == "code"
+    )
     for i, answered in chosen.items():
         m.owner[i] = answered[0].name
         source = _without_course_names(m, i, source_code.without(m.cells[i].source, statements))
@@ -148,7 +162,8 @@ def _match_code(m: Matching, accept_missing: bool) -> None:
         labels = ", ".join(cell.name for cell in answered)
         if parts is None:
             raise Refused(
-                f"cell {i + 1} holds the answers {labels} together and is not valid Python: it cannot be taken apart"
+                f"cell {i + 1} holds the answers {labels} together and is not valid Python: "
+                "it cannot be taken apart"
             )
         m.sources.update({cell.name: part for cell, part in zip(answered, parts)})
         m.remarks.append(f"cell {i + 1} held the answers {labels} together and was taken apart")
@@ -171,7 +186,8 @@ def _solution_cell(m: Matching, given: Given, accept_missing: bool) -> int | Non
     if found:
         where = " and ".join(str(i + 1) for i in found)
         raise Refused(
-            f"answer {given.name}: the cells {where} define {name} differently; which one counts? Delete the others"
+            f"answer {given.name}: the cells {where} define {name} differently; "
+            "which one counts? Delete the others"
         )
     fallback = [i for i, label in enumerate(m.meta) if label == given.name and i not in m.owner]
     if fallback:
@@ -181,7 +197,8 @@ def _solution_cell(m: Matching, given: Given, accept_missing: bool) -> int | Non
         m.remarks.append(f"answer {given.name}: missing, graded as not attempted")
         return None
     raise Refused(
-        f"answer {given.name} is missing: no cell defines {name}. Ask for it, or grade with --accept-missing"
+        f"answer {given.name} is missing: no cell defines {name}. "
+        "Ask for it, or grade with --accept-missing"
     )
 
 
@@ -193,7 +210,9 @@ def _match_locked_by_name(m: Matching) -> None:
             m.owner[i] = name
             edited.append(f"{name} (cell {i + 1})")
     if edited:
-        m.remarks.append(f"given cells were edited, the released ones are used: {', '.join(edited)}")
+        m.remarks.append(
+            f"given cells were edited, the released ones are used: {', '.join(edited)}"
+        )
 
 
 def _match_text(m: Matching, accept_missing: bool) -> None:
@@ -205,11 +224,14 @@ def _match_text(m: Matching, accept_missing: bool) -> None:
         if all(squeeze(m.cells[i].source) == squeeze(given.source) for i in found):
             beside = _by_place(m, place, found)
             if beside and found:
-                m.remarks.append(f"written answer {given.name}: the text beside its cell was taken for it")
+                m.remarks.append(
+                    f"written answer {given.name}: the text beside its cell was taken for it"
+                )
             found = found + beside
         if not found and not accept_missing:
             raise Refused(
-                f"the written answer {given.name} is missing. Ask for it, or grade with --accept-missing"
+                f"the written answer {given.name} is missing. "
+                "Ask for it, or grade with --accept-missing"
             )
         if not found:
             m.remarks.append(f"written answer {given.name}: missing, graded as not attempted")
@@ -229,16 +251,23 @@ def _take_text(m: Matching, given: Given, found: list[int]) -> None:
 def _by_first_line(m: Matching, given: Given) -> list[int]:
     first = squeeze(given.source).split("\n")[0]
     return [
-        i for i, cell in enumerate(m.cells) if i not in m.owner and squeeze(cell.source).startswith(first)
+        i
+        for i, cell in enumerate(m.cells)
+        if i not in m.owner and squeeze(cell.source).startswith(first)
     ]
 
 
 def _by_place(m: Matching, place: int, known: list[int]) -> list[int]:
     """Text cells of unknown origin between the given cells that surround the answer."""
-    before, after = ({cell.name for cell in part} for part in (m.given[:place], m.given[place + 1 :]))
+    before = {cell.name for cell in m.given[:place]}
+    after = {cell.name for cell in m.given[place + 1 :]}
     low = max((i for i, name in m.owner.items() if name in before), default=-1)
-    high = min((i for i, name in m.owner.items() if name in after and i > low), default=len(m.cells))
-    between = [i for i in range(low + 1, high) if i not in m.owner and m.cells[i].cell_type != "code"]
+    high = min(
+        (i for i, name in m.owner.items() if name in after and i > low), default=len(m.cells)
+    )
+    between = [
+        i for i in range(low + 1, high) if i not in m.owner and m.cells[i].cell_type != "code"
+    ]
     return [i for i in between if i not in known and m.cells[i].source.strip()]
 
 
@@ -246,7 +275,9 @@ def _remark_metadata(m: Matching) -> None:
     lost = [i for i in m.owner if m.meta[i] != m.owner[i]]
     if lost:
         m.remarks.insert(
-            0, f"nbgrader's metadata was missing or wrong on {len(lost)} cells: recognised by what is in them"
+            0,
+            f"nbgrader's metadata was missing or wrong on {len(lost)} cells: "
+            "recognised by what is in them",
         )
     order = [m.owner[i] for i in sorted(m.owner)]
     expected = [cell.name for cell in m.given if cell.name in order]
@@ -291,7 +322,7 @@ def _own_cells(m: Matching) -> dict[str | None, list]:
 
 
 def _rest_of_edited(source: str, given: Given) -> str:
-    """What is worth keeping of a given cell that was edited: imports and helpers from code, the whole of a text."""
+    """What is worth keeping of an edited given cell: imports and helpers of code, all of a text."""
     if squeeze(source) == squeeze(given.source):
         return ""
     return source_code.additions(source, given.source) if given.kind == "code" else source
@@ -302,6 +333,7 @@ def _without_course_names(m: Matching, index: int, source: str) -> str:
     if not clash:
         return source
     m.remarks.append(
-        f"cell {index + 1} redefines {', '.join(sorted(clash))}, which the given cells define: left out"
+        f"cell {index + 1} redefines {', '.join(sorted(clash))}, "
+        "which the given cells define: left out"
     )
     return source_code.without_definitions(source, clash)

@@ -1,6 +1,7 @@
-"""What the grader asks of Python source: which functions it defines, which statements it holds, and how to cut it.
+"""What the grader asks of Python source: its functions, its statements, and how to cut it.
 
-Student code may hold IPython's magics, or not be valid Python at all: then definitions are found by pattern, and nothing is cut.
+Student code may hold IPython's magics, or not be valid Python at all: then definitions are found by
+pattern, and nothing is cut.
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ def defined(source: str) -> set[str]:
         for node in tree.body
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
     }
-    for node in tree.body:  # f = lambda ...: also defines a function
-        if isinstance(node, ast.Assign) and isinstance(node.value, (ast.Lambda, ast.Name, ast.Attribute)):
+    # f = lambda ...: also defines a function
+    callable_kinds = (ast.Lambda, ast.Name, ast.Attribute)
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, callable_kinds):
             names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
     return names
 
@@ -59,7 +62,10 @@ def pieces(source: str, tree: ast.Module) -> list[tuple[ast.stmt, str]]:
 
 
 def without(source: str, known: set[str]) -> str:
-    """The source without the statements whose dumps are in `known` (given cells that were merged into an answer)."""
+    """The source without the statements whose dumps are in `known`.
+
+    Those are given cells that were merged into an answer.
+    """
     tree = parse(source)
     if tree is None or not any(ast.dump(node) in known for node in tree.body):
         return source
@@ -67,7 +73,7 @@ def without(source: str, known: set[str]) -> str:
 
 
 def without_definitions(source: str, names: set[str]) -> str:
-    """The source without the top-level definitions of `names`; unchanged where it does not parse."""
+    """The source without top-level definitions of `names`; unchanged where it does not parse."""
     tree = parse(source)
     if tree is None:
         return source
@@ -75,9 +81,10 @@ def without_definitions(source: str, names: set[str]) -> str:
 
 
 def split(source: str, groups: list[frozenset[str]]) -> list[str] | None:
-    """Cut the source into one part for each group of functions: a part ends with the last function of its group.
+    """Cut the source into a part for each group of functions, each up to the last one of its group.
 
-    What follows the last one goes with it. The groups come back in their own order; None where the source does not parse.
+    What follows the last one goes with it. The groups come back in their own order; None where the
+    source does not parse.
 
     >>> split("a = 1\\ndef f(): pass\\ndef g(): pass\\nb = 2", [frozenset("g"), frozenset("f")])
     ['def g(): pass\\nb = 2', 'a = 1\\ndef f(): pass']

@@ -1,4 +1,4 @@
-"""What a folder of results remembers: which assignment was graded, the rows of its table, the points given by hand."""
+"""What a folder of results remembers: its assignment, the rows of its table, points by hand."""
 
 from __future__ import annotations
 
@@ -31,12 +31,17 @@ def load(out: Path, assignment: str | None = None) -> tuple[str, list[Row]]:
         )
     content = json.loads((out / FILE).read_text())
     if assignment not in (None, content["assignment"]):
-        raise GradingError(f"{out} holds the results of {content['assignment']}, not of {assignment}")
+        raise GradingError(
+            f"{out} holds the results of {content['assignment']}, not of {assignment}"
+        )
     return content["assignment"], [Row(**row) for row in content["rows"]]
 
 
 def check_free(out: Path, assignment: str) -> None:
-    """Raise GradingError where the folder holds another assignment's results, with points given by hand perhaps."""
+    """Raise GradingError where the folder holds another assignment's results.
+
+    Points given by hand may be among them.
+    """
     if (out / FILE).exists():
         load(out, assignment)
 
@@ -77,5 +82,6 @@ def marks(rows: list[Row], sheet: Path) -> dict:
             raise GradingError(
                 f"{sheet}: {line['student']} has {line['points']!r} points, out of {line['out of']}"
             )
-        result.setdefault(identities[line["student"]], {})[line["cell"]] = [points, line.get("comment") or ""]
+        given = [points, line.get("comment") or ""]
+        result.setdefault(identities[line["student"]], {})[line["cell"]] = given
     return result

@@ -1,4 +1,7 @@
-"""Answers to the assignment *Masking*: two more correct ones, written in other ways, and planted faults with what they lose."""
+"""Answers to the assignment *Masking*.
+
+Two more correct ones, written in other ways, and planted faults with what they lose.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Answers to the assignment *Derive and implement*: two more correct ones, written in other ways than the reference solution."""
+"""Answers to the assignment *Derive and implement*.
+
+Two more correct ones, written in other ways than the reference solution.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,8 @@ def rms_norm_backward(x, gamma, eps, dy):
 """,
 }
 
-# Number by number, with Python's loops and floats, from the formulas; the model only with its labelled rows.
+# Number by number, with Python's loops and floats, from the formulas; the model only with its
+# labelled rows.
 LOOPS = {
     "ex1": """
 import math

@@ -1,4 +1,7 @@
-"""Answers to the assignment *A head and its metric*: two more correct ones, written in other ways than the reference solution."""
+"""Answers to the assignment *A head and its metric*.
+
+Two more correct ones, written in other ways than the reference solution.
+"""
 
 from __future__ import annotations
 

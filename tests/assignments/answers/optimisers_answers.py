@@ -1,8 +1,12 @@
-"""Answers to the assignment *Optimisers*: two more correct ones, written in other ways than the reference solution."""
+"""Answers to the assignment *Optimisers*.
+
+Two more correct ones, written in other ways than the reference solution.
+"""
 
 from __future__ import annotations
 
-# As a library would write it: buffers updated in place, the correction folded into numbers, one group for each parameter.
+# As a library would write it: buffers updated in place, the correction folded into numbers, one
+# group for each parameter.
 BUFFERS = {
     "ex1": """
 def momentum_step(theta, g, state, *, lr, mu):
@@ -73,7 +77,8 @@ def uncorrected_length(t, betas):
 """,
 }
 
-# From the definitions: all gradients are kept, and every mean is a weighted sum whose weights are divided by their sum.
+# From the definitions: all gradients are kept, and every mean is a weighted sum whose weights are
+# divided by their sum.
 HISTORY = {
     "ex1": """
 def momentum_step(theta, g, state, *, lr, mu):

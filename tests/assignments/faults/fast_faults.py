@@ -1,4 +1,7 @@
-"""Planted faults for the assignment *Make it fast*: what many get wrong, and exactly the tests that each must fail."""
+"""Planted faults for the assignment *Make it fast*.
+
+What many get wrong, and exactly the tests that each must fail.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ SIGNATURES = {
     "ex5": "def head_gain(N, L, d, t, v, m):",
 }
 
-# the beginning of a right step, and its way through one group; a fault changes something around them
+# the beginning of a right step, and its way through one group; a fault changes something around
+# them
 START = """leaves = {name: weight.clone().requires_grad_() for name, weight in weights.items()}
 count, loss = sum(y != -100 for row in labels for y in row), 0.0"""
 GROUP = """    t = max(len(rows[i]) for i in group)

@@ -1,4 +1,7 @@
-"""Planted faults for the assignment *A head and its metric*: what many get wrong, and exactly the tests that each must fail."""
+"""Planted faults for the assignment *A head and its metric*.
+
+What many get wrong, and exactly the tests that each must fail.
+"""
 
 from __future__ import annotations
 

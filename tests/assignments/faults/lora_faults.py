@@ -1,4 +1,7 @@
-"""Planted faults for the assignment *LoRA from scratch*: what many get wrong, and exactly the tests that each must fail."""
+"""Planted faults for the assignment *LoRA from scratch*.
+
+What many get wrong, and exactly the tests that each must fail.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Planted faults for the assignment *Optimisers*: what many get wrong, and exactly the tests that each must fail."""
+"""Planted faults for the assignment *Optimisers*.
+
+What many get wrong, and exactly the tests that each must fail.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Topics of cloud documentation: names masked, near repeats on one side; and the two helpers behind it."""
+"""Topics of cloud documentation: names masked, near repeats on one side; and its two helpers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import pytest
 from course_lib.data import FetchError, load_task
 from course_lib.data.records import SPLITS
 from course_lib.data.stored import made_once, read_rows, recipe_of, write_rows
-from course_lib.data.tasks.cloud_topics import LONGEST, MOST, SERVICES, cut, mask_names, names_pattern
+from course_lib.data.tasks.cloud_topics import (
+    LONGEST,
+    MOST,
+    SERVICES,
+    cut,
+    mask_names,
+    names_pattern,
+)
 from course_lib.data.tasks.likeness import groups_of, text_windows
 
 
@@ -27,8 +34,8 @@ def test_sizes(topics):
     for split in SPLITS:
         assert {e.label for e in topics.examples(split)} == set(range(len(SERVICES)))
         assert all(len(e.text) <= LONGEST for e in topics.examples(split))
-    counts = [sum(e.label == i for s in SPLITS for e in topics.examples(s)) for i in range(len(SERVICES))]
-    assert max(counts) <= MOST
+    labels = [e.label for s in SPLITS for e in topics.examples(s)]
+    assert max(map(labels.count, range(len(SERVICES)))) <= MOST
 
 
 def test_no_passage_is_nearly_on_two_sides(topics):
@@ -42,13 +49,16 @@ def test_no_passage_is_nearly_on_two_sides(topics):
 
 def test_names_of_services_are_masked(topics):
     texts = [e.text for s in SPLITS for e in topics.examples(s)]
-    assert not [t for t in texts if re.search(r"\b(Amazon S3|AWS Glue|DynamoDB table|Amazon EC2)\b", t)]
+    names = r"\b(Amazon S3|AWS Glue|DynamoDB table|Amazon EC2)\b"
+    assert not [t for t in texts if re.search(names, t)]
     pattern = names_pattern([{"serviceId": "S3", "endpointPrefix": "s3"}])
-    assert mask_names("Put it into S3, but not S3x.", pattern) == "Put it into this service, but not S3x."
+    masked = mask_names("Put it into S3, but not S3x.", pattern)
+    assert masked == "Put it into this service, but not S3x."
 
 
 def test_cut_is_at_a_word():
-    assert cut("one two three", 8) == "one two" and cut("one", 8) == "one" and cut("abcdef", 3) == "abc"
+    assert cut("one two three", 8) == "one two" and cut("one", 8) == "one"
+    assert cut("abcdef", 3) == "abc"
 
 
 def test_groups_are_connected_components():

@@ -6,7 +6,14 @@ import pytest
 
 from course_lib.data import FetchError, load_task
 from course_lib.data.records import SPLITS, normalise
-from course_lib.data.tasks.commands import FEWEST, commands, form_of, in_training, open_values, split_groups
+from course_lib.data.tasks.commands import (
+    FEWEST,
+    commands,
+    form_of,
+    in_training,
+    open_values,
+    split_groups,
+)
 from course_lib.data.tasks.sentence_patterns import parse
 
 
@@ -19,7 +26,8 @@ def real():
 
 
 PATTERNS = {
-    "On": [f"verb{i} {{area}} on" for i in range(6)] + ["shared {area}", "(verb0|switch) {area} on"],
+    "On": [f"verb{i} {{area}} on" for i in range(6)]
+    + ["shared {area}", "(verb0|switch) {area} on"],
     "Off": [f"word{i} {{area}} off" for i in range(6)] + ["shared {area}"],
     "Rare": ["only one"],
 }
@@ -63,9 +71,8 @@ def test_some_values_are_held_back_but_not_of_small_lists_or_numbers():
 
 
 def test_form():
-    assert (
-        form_of("Turn on the attic lamp", [(12, 17, "area"), (18, 22, "name")]) == "turn on the {area} {name}"
-    )
+    form = form_of("Turn on the attic lamp", [(12, 17, "area"), (18, 22, "name")])
+    assert form == "turn on the {area} {name}"
     assert parse("{area}")  # a form is not a pattern: it has no choices left
 
 
@@ -87,8 +94,11 @@ def forms(task, split):
 
 def test_real_commands_share_nothing_between_sides(real):
     intents, slots = real
-    for part in (lambda s: {e.group for e in intents.examples(s)}, lambda s: forms(slots, s),
-                 lambda s: {normalise(e.text) for e in intents.examples(s)}):  # fmt: skip
+    for part in (
+        lambda s: {e.group for e in intents.examples(s)},
+        lambda s: forms(slots, s),
+        lambda s: {normalise(e.text) for e in intents.examples(s)},
+    ):
         sets = [part(s) for s in SPLITS]
         assert sum(map(len, sets)) == len(set.union(*sets))
 
@@ -108,8 +118,12 @@ def test_values_seen_only_when_held_out(real):
     unseen = set(areas) - set(in_training(areas))
     filled = {
         split: {
-            e.text[a:b] for e in slots.examples(split) for a, b, slot in pieces(slots, e) if slot == "area"
+            e.text[a:b]
+            for e in slots.examples(split)
+            for a, b, slot in pieces(slots, e)
+            if slot == "area"
         }
         for split in SPLITS
     }
-    assert filled["train"] == set(in_training(areas)) and unseen <= filled["test"] | filled["validation"]
+    assert filled["train"] == set(in_training(areas))
+    assert unseen <= filled["test"] | filled["validation"]

@@ -1,4 +1,4 @@
-"""Tasks of the hub, without a hub: how their rows are read, and one clear error when they can't be had."""
+"""Tasks of the hub, without a hub: how rows are read, one clear error when they can't be had."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def test_names_reach_the_right_dataset(monkeypatch):
     monkeypatch.setattr(
         datasets, "load_dataset", lambda path, revision=None: calls.append((path, revision)) or {}
     )
-    monkeypatch.setattr(
-        "course_lib.data.tasks.hub.HUB_TASKS", {k: (*v[:2], lambda t: t) for k, v in HUB_TASKS.items()}
-    )
+    unread = {k: (*v[:2], lambda t: t) for k, v in HUB_TASKS.items()}
+    monkeypatch.setattr("course_lib.data.tasks.hub.HUB_TASKS", unread)
     for name in ("sst-2", "conll-2003", "squad"):
         load_task(name)
-    assert [path for path, _ in calls] == ["stanfordnlp/sst2", "eriktks/conll2003", "rajpurkar/squad"]
+    paths = [path for path, _ in calls]
+    assert paths == ["stanfordnlp/sst2", "eriktks/conll2003", "rajpurkar/squad"]
 
 
 @pytest.mark.parametrize(
@@ -71,10 +71,18 @@ def test_failures_are_one_clear_error(monkeypatch, error):
 
 
 def test_offline_for_real(tmp_path):
-    code = "from course_lib.data import load_task\ntry:\n load_task('sst-2')\nexcept OSError as e:\n print(e)"
+    code = (
+        "from course_lib.data import load_task\n"
+        "try:\n load_task('sst-2')\nexcept OSError as e:\n print(e)"
+    )
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)}
     run = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300, check=True
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
     )
     assert "could not load 'sst-2' (stanfordnlp/sst2)" in run.stdout, run.stderr
 

@@ -33,7 +33,8 @@ def test_repeats_are_kept_once_and_contradictions_dropped():
 
 def test_adding_a_film_moves_no_other():
     rows = [(f"film {i}", "fresh", f"sentence {i}") for i in range(300)]
-    before, after = (split_reviews(r) for r in (rows, [*rows, ("a new film", "rotten", "new sentence")]))
+    more = [*rows, ("a new film", "rotten", "new sentence")]
+    before, after = split_reviews(rows), split_reviews(more)
     for split in SPLITS:
         assert set(before[split]) <= set(after[split])
 
@@ -74,5 +75,7 @@ def test_the_films_corpus_has_not_read_the_test_films(reviews, real):
 
 
 def test_unknown_task():
-    with pytest.raises(UnknownName, match=r"unknown task 'film-review'; did you mean 'film-reviews'\?"):
+    with pytest.raises(
+        UnknownName, match=r"unknown task 'film-review'; did you mean 'film-reviews'\?"
+    ):
         load_task("film-review")

@@ -1,4 +1,4 @@
-"""Names and links of the encyclopaedia: what is marked, what is kept, and that no article is on two sides."""
+"""Names and links of the encyclopaedia: what is marked and kept; no article is on two sides."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from course_lib.data.tasks.mentions import (
 )
 
 TEXT = (
-    "The Nile is a river that flows through Egypt and ends in the sea. Many people of Egypt live beside the Nile. "
+    "The Nile is a river that flows through Egypt and ends in the sea. "
+    "Many people of Egypt live beside the Nile. "
     "It was crossed by Napoleon on his way to the great desert."
 )
 
 
 def document(text=TEXT, links=("Nile", "Egypt", "river")):
-    found = [Link(text.index(x), text.index(x) + len(x), {"river": "Stream"}.get(x, x)) for x in links]
+    target = {"river": "Stream"}
+    found = [Link(text.index(x), text.index(x) + len(x), target.get(x, x)) for x in links]
     return Document.of(text, "wikipedia", "River", sorted(found))
 
 
@@ -40,7 +42,8 @@ def all_of(task):
 
 
 def test_later_mentions_are_marked_and_unexplained_sentences_dropped():
-    first, second = all_of(names_task(corpus(document())))  # the third has a name that nobody linked
+    # the third has a name that nobody linked
+    first, second = all_of(names_task(corpus(document())))
     assert first.text == first.text.lower() and tagged(first) == ["nile", "egypt"]
     assert tagged(second) == ["egypt", "nile"]
 

@@ -1,0 +1,52 @@
+"""How far a run has come: the numbers that go into a checkpoint, and nothing else.
+
+>>> progress = Progress(step=3, seconds=1.5, best=2.0, best_step=2)
+>>> Progress.of(progress.state()) == progress
+True
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+
+from .config import TrainConfig
+
+
+@dataclass
+class Progress:
+    """Where a run stands.
+
+    step: steps done.  seconds: of training, without evaluation and saving.  tokens: seen so far.
+    best, best_step: the lowest held-out loss, and after which step.  bad_evaluations: in a row
+        that were no better.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+    best: float = math.inf
+    best_step: int | None = None
+    bad_evaluations: int = 0
+
+    def share(self, config: TrainConfig) -> float:
+        """Share of the budget that is spent, 0 to 1 (a little more in seconds)."""
+        return self.step / config.steps if config.steps else self.seconds / config.seconds
+
+    def judged(self, nll: float) -> bool:
+        """Take note of a held-out loss; returns whether it is the best so far."""
+        if better := nll < self.best:
+            self.best, self.best_step, self.bad_evaluations = nll, self.step, 0
+        else:
+            self.bad_evaluations += 1
+        return better
+
+    def state(self) -> dict:
+        """For a checkpoint: what JSON can hold (``None`` for infinity)."""
+        return asdict(self) | {"best": None if math.isinf(self.best) else self.best}
+
+    @classmethod
+    def of(cls, state: dict) -> Progress:
+        """The inverse of ``state``; other keys are passed over."""
+        values = {name: state[name] for name in cls.__dataclass_fields__}
+        return cls(**values | {"best": math.inf if values["best"] is None else values["best"]})
