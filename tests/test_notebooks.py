@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import runpy
 from pathlib import Path
 
@@ -10,7 +11,10 @@ import nbformat
 import pytest
 from book_tools import load
 
+from course_lib.evaluation import perplexity
+
 notebooks = load("notebooks")
+listings = load("listings")
 SETUP = "# set-up\nimport sys"
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
@@ -18,6 +22,24 @@ KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 @pytest.mark.parametrize("path", notebooks.chapters(), ids=lambda path: path.stem)
 def test_chapter_is_in_order(path):
     assert list(notebooks.problems(path)) == []
+
+
+@pytest.mark.parametrize("path", notebooks.chapters(), ids=lambda path: path.stem)
+def test_a_listing_is_the_source_as_it_is_now(path):
+    """Run the chapter again (make notebooks) when this fails; look at the prose around it, too."""
+    assert not [thing for _, thing, _ in listings.stale(path)]
+
+
+def test_a_stale_listing_is_found(good, tmp_path):
+    source = "import inspect\nfrom course_lib.evaluation import perplexity\n"
+    source += "print(inspect.getsource(perplexity))"
+    now = inspect.getsource(perplexity)
+    for text, wrong in ((now, []), (now.replace("700", "600"), ["perplexity"])):
+        output = nbformat.v4.new_output("stream", text=text)
+        good.cells.append(nbformat.v4.new_code_cell(source, execution_count=5, outputs=[output]))
+        nbformat.write(good, tmp_path / "99_a.ipynb")
+        assert [thing for _, thing, _ in listings.stale(tmp_path / "99_a.ipynb")] == wrong
+        del good.cells[-1]
 
 
 @pytest.fixture
