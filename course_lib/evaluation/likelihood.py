@@ -5,9 +5,11 @@
 
     perplexity = exp(- log p(x) / n),     pseudo-perplexity = exp(- PLL(x) / n)
 
-over n tokens of *all* texts together. PLL is not the logarithm of a probability (the conditionals
-need not fit together, and each sees both sides), so the two numbers are not comparable with each
-other; each ranks texts and models of its own kind. A word of several pieces flatters a masked
+over n tokens of *all* texts together. PLL is not the logarithm of a probability, not even for a
+perfect model: each factor is told the other answers, so exp(PLL) does not add up to 1 over all
+texts. (Of two words that are always equal, AA and BB have exp(PLL) = 1 each.) A trained model's
+conditionals need not fit together either. So the two numbers are not comparable with each other;
+each ranks texts and models of its own kind. A word of several pieces flatters a masked
 model, which sees the word's other pieces.
 
 Cost: causal, one forward pass; masked, one row per *token*, so n tokens of length t cost t passes
