@@ -24,9 +24,12 @@ def make(*, d_model=8, n_heads=2, seed=0, **others):
 
 
 def make_batch(*, segments=True, places=True):
+    """Row 2 is padded; row 3 holds two documents, each with a target: a model that ignores segments
+    or positions is wrong at the second one's.
+    """
     torch.manual_seed(1)
     ids, labels = torch.randint(5, 13, (3, 7)), torch.full((3, 7), IGNORE)
-    labels[0, 2], labels[1, 1], labels[1, 4], labels[2, 0] = 7, 6, 9, 5
+    labels[0, 2], labels[1, 1], labels[1, 4], labels[2, 0], labels[2, 4] = 7, 6, 9, 5, 11
     segment = torch.tensor([[1] * 7, [1] * 5 + [0] * 2, [1] * 3 + [2] * 4])
     place = torch.tensor([[*range(7)], [*range(5), 0, 0], [0, 1, 2, 0, 1, 2, 3]])
     return Batch(ids, labels, segment if segments else None, place if places else None)
@@ -100,6 +103,7 @@ def test_twenty_steps_by_hand_and_in_pytorch_are_the_same():
         ("no residual", {"tokens", "positions"}),
         ("no scale 1/sqrt(e)", {"query.weight"}),
         ("layer norm without its last term", {"dense.weight"}),
+        ("position_ids ignored", {"positions", "query.weight", "tokens"}),
     ],
 )
 def test_planted_faults_are_seen(fault, exposed, monkeypatch):
@@ -122,7 +126,10 @@ def test_planted_faults_are_seen(fault, exposed, monkeypatch):
 
         right = by_hand.layer_norm_backward
         monkeypatch.setattr(by_hand, "layer_norm_backward", short)
-    _, gradients, _, cache = hand_gradients(model, batch)
+    seen = batch
+    if fault == "position_ids ignored":
+        seen = Batch(batch.input_ids, batch.labels, batch.segment_ids)
+    _, gradients, _, cache = hand_gradients(model, seen)
     if fault == "no 1/n":
         gradients = {name: g * batch.n_targets for name, g in gradients.items()}
     if fault == "no input path":
@@ -145,6 +152,9 @@ def test_the_key_bias_and_the_sum_of_the_output_bias_have_no_gradient():
 
 def test_other_documents_and_padding_learn_nothing_from_a_masked_token():
     model, batch = make(), make_batch()
+    # of the two documents in row 3, only the first is asked about
+    labels = torch.where(batch.labels == 11, IGNORE, batch.labels)
+    batch = Batch(batch.input_ids, labels, batch.segment_ids, batch.position_ids)
     *_, cache = hand_gradients(model, batch)
     norm = np.abs(cache["dx0"]).sum(-1)  # (b, t)
     reached = np.zeros((3, 7), dtype=bool)
