@@ -6,7 +6,7 @@
     python benchmarks/peft_methods.py sweep     LoRA's rank, places and learning rate on sentiment
     python benchmarks/peft_methods.py           all of it, one after the other
 
-All on MiniLM (22.7 million parameters). Costs: batches of 32 x 48 tokens, bf16 where the processor
+All on MiniLM (22.6 million parameters). Costs: batches of 32 x 48 tokens, bf16 where the processor
 is fast at it; the sides take turns, one step each, and ratios are formed within a turn. Memory: the
 most that a fresh process held during three steps, less what it held with the model loaded. Quality:
 two epochs, batches of 32, the learning rates below (of the papers' ranges; full fine-tuning's is

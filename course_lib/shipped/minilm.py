@@ -1,10 +1,11 @@
 """Pre-trained weights that need no hub: a real encoder out of an ordinary Python package.
 
 ``minilm`` is all-MiniLM-L6-v2: BERT's shape, 6 layers of width 384, BERT's vocabulary of 30 522,
-22.7 million parameters. It was distilled from a larger BERT (Wang et al. 2020, arXiv:2002.10957)
-and then trained further so that the mean of a sentence's vectors says what the sentence is about
-(Reimers and Gurevych 2019, arXiv:1908.10084). Its masked-language-model head was thrown away on the
-way, so it cannot fill in a ``[MASK]``.
+22.6 million parameters. Its layers are every second one of a student of 12 layers that learnt to
+imitate the self-attention of a larger BERT (Wang et al. 2020, arXiv:2002.10957); it was then
+trained further so that the mean of a sentence's vectors says what the sentence is about (Reimers
+and Gurevych 2019, arXiv:1908.10084). The larger BERT had a masked-language-model head; MiniLM never
+had one, so it cannot fill in a ``[MASK]``.
 
 Cost: one download of 84 MB, fetched and verified as the corpora are (``course_lib.data.archives``),
 and 91 MB of memory.

@@ -1,8 +1,8 @@
-"""The head that MiniLM lost, learnt again: all-MiniLM-L6-v2 as a masked language model.
+"""A head for ``[MASK]`` on MiniLM: all-MiniLM-L6-v2 as a masked language model.
 
-``load_pretrained("minilm")`` gives an encoder that was trained to compare sentences; the head with
-which it once filled in ``[MASK]`` was thrown away. Here a new one is trained on the course's own
-text, with the encoder frozen but for LoRA:
+``load_pretrained("minilm")`` gives an encoder that learnt to imitate a larger BERT's attention and
+then to compare sentences. It never had a head for ``[MASK]``; its teacher had. Here one is trained
+on the course's own text, with the encoder frozen but for LoRA:
 
     logits = norm(gelu(h W + b)) E^T + c    W, b, norm and c are new; E is the encoder's own token
                                             table (tied)
@@ -61,7 +61,7 @@ SENTENCES = (
 def load_minilm_mlm(
     path: Path = FILE, *, merged: bool = True
 ) -> tuple[MaskedLanguageModel, Tokenizer]:
-    """MiniLM with the head that was learnt again, in evaluation mode, and its tokenizer.
+    """MiniLM with the head that was learnt here, in evaluation mode, and its tokenizer.
 
     merged: put the adapter into the weights, so that the model is a plain one; else it stays
         attached, under the name "mlm".
