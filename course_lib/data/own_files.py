@@ -72,6 +72,16 @@ def kind_of(path: Path) -> str:
     return ending if ending in KINDS and not name.endswith(".parquet.gz") else ""
 
 
+def short_name(name: str | os.PathLike) -> str:
+    """The last part of a path or pattern, fit for the name of a folder.
+
+    >>> short_name("~/my texts/*.jsonl"), short_name("a/b/")
+    ('jsonl', 'b')
+    """
+    last = Path(name).expanduser().resolve().name
+    return re.sub(r"[^\w.-]+", "-", last).strip(".-") or "text"
+
+
 def own_files(name: str | os.PathLike) -> list[OwnFile]:
     """The files that ``name`` stands for, in the order of their names.
 

@@ -27,7 +27,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -69,8 +68,7 @@ def load_own_corpus(
     MissingExtra for .parquet without ``pyarrow``; CacheError.
     """
     files = own_files.own_files(name)
-    size = sum(_size(file.path) for file in files)
-    with _bar("checking", size, progress) as bar:
+    with bytes_bar("checking", files, progress) as bar:
         hashed = [(_sha256(file.path, bar.update), file) for file in files]
     hashed.sort(key=lambda pair: (SPLITS.index(pair[1].split or "train"), pair[0]))
     key = [text, [[digest, f.kind, f.whole, f.split] for digest, f in hashed]]
@@ -78,7 +76,7 @@ def load_own_corpus(
     root = (cache or cache_dir()) / "corpora" / "own"
     folder = root / recipe
     if (info := read_info(folder)) is None:
-        with exclusively(root, recipe), _bar("reading", size, progress) as bar:
+        with exclusively(root, recipe), bytes_bar("reading", files, progress) as bar:
             if read_info(folder) is None:
                 found = _documents([f for _, f in hashed], text, bar.update)
                 with writing(root), written_whole(folder) as work:
@@ -86,20 +84,15 @@ def load_own_corpus(
                     write_corpus(found, work, name)
         info = read_info(folder)
     notes = f"Files: {len(files):,}, of {name}. {info['dropped']}"
-    return StoredCorpus(_short(name), LICENCE, folder, notes)
+    return StoredCorpus(own_files.short_name(name), LICENCE, folder, notes)
 
 
-def _short(name: str | os.PathLike) -> str:
-    """The last part of a path or pattern, fit for the name of a folder."""
-    return re.sub(r"[^\w.-]+", "-", Path(name).expanduser().resolve().name).strip(".-") or "text"
-
-
-def _size(path: Path) -> int:
-    with naming(path):
-        return path.stat().st_size
-
-
-def _bar(title: str, size: int, progress: bool) -> tqdm:
+def bytes_bar(title: str, files: Iterable[OwnFile], progress: bool) -> tqdm:
+    """A progress bar over the bytes of ``files``."""
+    size = 0
+    for file in files:
+        with naming(file.path):
+            size += file.path.stat().st_size
     scale = dict(unit="B", unit_scale=True, leave=False, disable=not progress)
     return tqdm(total=size, desc=title, **scale)
 
