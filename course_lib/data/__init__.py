@@ -16,7 +16,7 @@ from .errors import (
     UnreadableFile,
 )
 from .hub import load_hub
-from .records import Corpus, Document, Example, Link, Task, split_of
+from .records import Corpus, Document, Example, Link, Task, split_of, text_id
 from .stored_corpus import StoredCorpus
 from .tasks.hub import HUB_TASKS
 from .tasks.labelled import PairExample, SpanExample, SpanTask, TokenExample, TokenTask
@@ -54,4 +54,5 @@ __all__ = [
     "load_hub",
     "load_task",
     "split_of",
+    "text_id",
 ]

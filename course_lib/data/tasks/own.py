@@ -18,7 +18,7 @@ Cost: the rows are held in memory.
 ...     _ = path.write_text("\\n".join(["text,label", *rows]))
 ...     task = load_own_task(path, progress=False)
 ...     task.labels, task.train[0], len(task.train), len(task.validation), len(task.test)
-(('bad', 'good'), Example(text='sentence number 1', label=0, group='sentence number 1'), 77, 14, 9)
+(('bad', 'good'), Example(text='sentence number 0', label=1, group='sentence number 0'), 87, 8, 5)
 """
 
 from __future__ import annotations
