@@ -36,7 +36,7 @@ from course_lib.training.checkpoint import checkpoints
 from course_lib.whole_files import write_text_whole
 
 from .config import PretrainConfig
-from .start import load_start, settled
+from .start import check_new_batches, load_start, settled
 
 AnyCorpus = data.Corpus | data.StoredCorpus
 SAMPLE = 600_000_000
@@ -155,7 +155,8 @@ def pretrain(
     Returns what is in ``result.json``: ``unigram_nll`` and ``validation_nll`` (nats per masked
     token), ``tokens_per_second``, the configuration, hardware and versions, and more.
 
-    Raises ValueError if ``out`` already holds a run and ``resume`` is not set.
+    Raises ValueError if ``out`` already holds a run and ``resume`` is not set, and as ``prepare``
+    and ``check_new_batches`` do.
     """
     out = Path(out)
     _check_free(out, resume)
@@ -165,6 +166,7 @@ def pretrain(
         config, tokenizer = settled(config, start), start.tokenizer
     with workers.in_turn():
         prepared = prepare(config, tokenizer=tokenizer, progress=progress and workers.first)
+    check_new_batches(config, prepared.tokens.fingerprint)
     model = build_model(config, prepared)
     held_out, settings, precision = prepared.validation, config.training(), config.precision
     options: dict[str, Any] = dict(validation=held_out, out=out, resume=resume, progress=progress)

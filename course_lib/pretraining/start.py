@@ -114,6 +114,22 @@ def settled(config: PretrainConfig, start: Start) -> PretrainConfig:
     return replace(config, **shape)
 
 
+def check_new_batches(config: PretrainConfig, text: str) -> None:
+    """Raises ValueError if the model has seen this text in this very order.
+
+    text: the fingerprint of the encoded text. The seed decides the order, so the first batches of
+    the run before would come first again: a model learns those by heart and nothing else.
+    """
+    file = Path(config.init or "").expanduser() / "result.json"
+    before = json.loads(file.read_text("utf-8")) if config.init and file.exists() else {}
+    seed = before.get("config", {}).get("seed")
+    if before.get("text") == text and seed == config.seed:
+        raise ValueError(
+            f"seed={config.seed}, with which the model in {config.init!r} was trained on the same "
+            f"text: its first batches would come first again; take another, such as {seed + 1}"
+        )
+
+
 def _tradition(config: EncoderConfig) -> str | None:
     """``"modern"`` or ``"bert"``, or ``None`` for a shape that is neither."""
     kinds = {("pre", "rotary", True): "modern", ("post", "learned", False): "bert"}

@@ -68,9 +68,17 @@ def test_a_little_training_beats_the_start(corpus, saved, tmp_path, kind):
     assert result["config"]["shape"] == ("bert" if kind == "bert" else "modern")
     assert result["config"]["kind"] == "wordpiece"
     # and from what this run wrote, which goes on where it ended
-    again = PretrainConfig(**GO_ON | {"steps": 20, "lr": 1e-3}, init=str(tmp_path / "run"))
+    again = PretrainConfig(**GO_ON | {"steps": 20, "lr": 1e-3}, seed=1, init=str(tmp_path / "run"))
     more = pretrain(again, tmp_path / "more", progress=False)
     assert more["validation_nll"] < result["validation_nll"]
+
+
+def test_the_same_batches_do_not_come_again(corpus, tmp_path):
+    pretrain(PretrainConfig(**SMALL), tmp_path / "run", progress=False)
+    again = PretrainConfig(**GO_ON, init=str(tmp_path / "run"))
+    with pytest.raises(ValueError, match=r"seed=0, with which .* same text: .* such as 1"):
+        pretrain(again, tmp_path / "again", progress=False)
+    assert not (tmp_path / "again").exists()
 
 
 def test_a_resumed_run_is_the_whole_one(corpus, saved, tmp_path):
