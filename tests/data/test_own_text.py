@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import os
@@ -10,6 +11,7 @@ import shutil
 
 import pytest
 
+from course_lib.batches import encode_corpus, encoded
 from course_lib.data import (
     Corpus,
     Document,
@@ -23,6 +25,7 @@ from course_lib.data.own_text import load_own_corpus, write_corpus
 from course_lib.data.records import SPLITS, split_of, text_id
 from course_lib.data.repeats import drop_repeats
 from course_lib.data.stored_corpus import StoredTexts
+from course_lib.tokenization import train_tokenizer
 
 
 def passages(n: int, seed: int = 0) -> list[str]:
@@ -137,6 +140,21 @@ def test_documents_are_not_held(tmp_path):
     write_corpus(found, tmp_path, "made")
     assert Counted.most <= 3 and Counted.alive == 0
     assert len(StoredTexts(tmp_path, "train")) > 8_000
+
+
+def test_nor_are_they_while_they_are_encoded(tmp_path, monkeypatch):
+    """From the file to the array: the batch that is encoded and the next one, and no more."""
+    smaller = functools.partial(encoded._batches, characters=20_000)
+    monkeypatch.setattr(encoded, "_batches", smaller)
+    texts = [f"{i} " + "some words of a text " * 50 for i in range(400)]
+    corpus = load(write_jsonl(tmp_path / "a.jsonl", texts), tmp_path)
+    Counted.most = 0
+    counted = (Counted(text) for text in corpus.texts("train"))
+    tokenizer = train_tokenizer(texts[:2], 60)
+    array = encode_corpus(counted, tokenizer, tmp_path / "encoded", progress=False)
+    assert array.n_documents == len(corpus.texts("train")) > 300
+    # twenty texts have 20 000 characters
+    assert 20 <= Counted.most <= 42 and Counted.alive == 0
 
 
 @pytest.mark.parametrize(
