@@ -22,9 +22,15 @@ from course_lib.generation import fill_mask
 from course_lib.masking import MaskPolicy
 from course_lib.objectives import MaskedLM
 from course_lib.pretraining import PretrainConfig, prepare, pretrain
+from course_lib.pretraining.config import SHAPE
 from course_lib.training import load_model
 
 KINDS = (int, float, str, bool)
+HELP = {
+    "corpus": "name, or your own file, folder or 'pattern' (default english)",
+    "text": "field or column of your own text in .jsonl, .csv, .parquet (default text)",
+    "init": "go on from the model in this folder, with its tokenizer and its shape",
+}
 BUDGET = {
     "seconds": "budget of training time (default 90)",
     "steps": "budget in steps: repeatable bit for bit on one machine",
@@ -42,7 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     shard = "cut the state over the workers that torchrun started (FSDP)"
     train.add_argument("--shard", action="store_true", help=shard)
     budget = train.add_mutually_exclusive_group()
-    _add_fields(train, PretrainConfig, instead={"mask": None, **dict.fromkeys(BUDGET, budget)})
+    instead = {"mask": None, **dict.fromkeys(BUDGET, budget)}
+    _add_fields(train, PretrainConfig, defaults=SHAPE, instead=instead)
     _add_fields(train, MaskPolicy, prefix="mask-", defaults=vars(PretrainConfig().mask))
     judge = commands.add_parser("evaluate", help="held-out loss of a trained model")
     judge.add_argument("folder", type=Path)
@@ -78,7 +85,7 @@ def _add_fields(
         where.add_argument(
             f"--{prefix}{f.name.replace('_', '-')}",
             default=argparse.SUPPRESS,
-            help=BUDGET.get(f.name, f"default {default}"),
+            help=(BUDGET | HELP).get(f.name, f"default {default}"),
             **more,
         )
 
@@ -111,11 +118,18 @@ def _pretrain(args: argparse.Namespace) -> None:
 def _evaluate(args: argparse.Namespace) -> None:
     model, tokenizer = load_model(args.folder)
     result = json.loads((args.folder / "result.json").read_text("utf-8"))
-    prepared = prepare(PretrainConfig.of(result["config"]))
+    config = PretrainConfig.of(result["config"])
+    # what a run went on from need not be there any more
+    prepared = prepare(config, tokenizer=tokenizer if config.init else None)
     if prepared.tokenizer.fingerprint != tokenizer.fingerprint:
         raise ValueError(
             "the corpus in the cache is not the one this model was trained on: its tokenizer "
             "differs"
+        )
+    if result.get("text", prepared.tokens.fingerprint) != prepared.tokens.fingerprint:
+        raise ValueError(
+            f"the corpus {config.corpus!r} is not what it was when this model was trained on it: "
+            "put the old text back, or train again"
         )
     found = evaluate(model, MaskedLM(), prepared.validation)
     shown = {"validation_nll": found.nll, "validation_accuracy": found.accuracy}

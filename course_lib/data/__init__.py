@@ -6,9 +6,18 @@ All are split so that nothing leaks.
 from .archives import ARCHIVES, Archive, cache_dir, fetch
 from .catalogue import describe, fetch_all
 from .corpora import CORPORA, load_corpus
-from .errors import CacheError, DamagedArchive, DataError, FetchError, MissingExtra, UnknownName
+from .errors import (
+    CacheError,
+    DamagedArchive,
+    DataError,
+    FetchError,
+    MissingExtra,
+    UnknownName,
+    UnreadableFile,
+)
 from .hub import load_hub
-from .records import Corpus, Document, Example, Link, Task, split_of
+from .records import Corpus, Document, Example, Link, Task, split_of, text_id
+from .stored_corpus import StoredCorpus
 from .tasks.hub import HUB_TASKS
 from .tasks.labelled import PairExample, SpanExample, SpanTask, TokenExample, TokenTask
 from .tasks.loading import TASKS, load_task
@@ -31,10 +40,12 @@ __all__ = [
     "PairExample",
     "SpanExample",
     "SpanTask",
+    "StoredCorpus",
     "Task",
     "TokenExample",
     "TokenTask",
     "UnknownName",
+    "UnreadableFile",
     "cache_dir",
     "describe",
     "fetch",
@@ -43,4 +54,5 @@ __all__ = [
     "load_hub",
     "load_task",
     "split_of",
+    "text_id",
 ]

@@ -8,6 +8,7 @@ cloud-docs     426 services                                                17 MB
 films          1 393 films (plot and reviews)                              2 MB
 english        the three together                                          22 MB
 wikitext-103   28 475 articles of Wikipedia; from the Hugging Face hub     540 MB
+a path         your own text, see :mod:`~course_lib.data.own_text`         any size
 =============  ==========================================================  ==========
 
 Repeated passages are dropped, from the held-out splits also those that are mostly in train
@@ -17,16 +18,19 @@ Repeated passages are dropped, from the held-out splits also those that are most
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from . import hub, records, repeats, sources, templates, wikitext
 from .archives import ARCHIVES, cache_dir, fetch
-from .errors import unknown
+from .own_files import is_there, looks_like_path, no_name
+from .own_text import load_own_corpus
 from .records import SPLITS, Corpus, Document, Link, split_of
 from .repeats import drop_repeats
 from .stored import made_once, recipe_of
+from .stored_corpus import StoredCorpus
 
 # name -> (archive, function of its folder)
 PARTS = {
@@ -45,26 +49,41 @@ class Parts(NamedTuple):
     notes: str
 
 
-def load_corpus(name: str, *, cache: Path | None = None, progress: bool = True) -> Corpus:
+def load_corpus(
+    name: str | os.PathLike,
+    *,
+    text: str = "text",
+    cache: Path | None = None,
+    progress: bool = True,
+) -> Corpus | StoredCorpus:
     """The corpus ``name``, from the cache if it is there, else fetched and built.
 
-    name: one of ``CORPORA``; ``"wikitext-103"``, ``"wikitext-2"`` or any ``"owner/name"`` of the
-        Hugging Face hub (needs the ``datasets`` package; see :func:`course_lib.data.hub.load_hub`).
+    name: one of ``CORPORA``; a file, a folder or a pattern with your own text
+        (:mod:`~course_lib.data.own_files` says which); ``"wikitext-103"``, ``"wikitext-2"`` or any
+        ``"owner/name"`` of the Hugging Face hub (needs the ``datasets`` package; see
+        :func:`course_lib.data.hub.load_hub`). A known name goes before a path: write
+        ``./english``.
+    text: the field or column that holds your own text, or that of a dataset.
     cache: folder to use in place of :func:`~course_lib.data.archives.cache_dir`.
     progress: show bars, and the licence when something is fetched.
 
-    Raises UnknownName, FetchError, DamagedArchive, CacheError, MissingExtra: all DataError, each
-    with its remedy.
+    Raises UnknownName, FetchError, DamagedArchive, CacheError, UnreadableFile, MissingExtra: all
+    DataError, each with its remedy.
     """
+    name = os.fspath(name)
     if name in PARTS:
         return _part(name, cache or cache_dir(), progress)
     if name == "english":
         parts = [_part(part, cache or cache_dir(), progress) for part in PARTS]
         splits = {s: tuple(d for part in parts for d in getattr(part, s)) for s in SPLITS}
         return Corpus(name, "; ".join(part.licence for part in parts), **splits)
-    if name in hub.KNOWN or "/" in name:
+    if name in hub.KNOWN:
         return hub.load_hub(name)
-    raise unknown("corpus", name, [*CORPORA, *hub.KNOWN])
+    if is_there(name) or looks_like_path(name):
+        return load_own_corpus(name, text=text, cache=cache, progress=progress)
+    if "/" in name:
+        return hub.load_hub(name, column=text)
+    raise no_name("corpus", name, [*CORPORA, *hub.KNOWN])
 
 
 def _part(name: str, cache: Path, progress: bool) -> Corpus:

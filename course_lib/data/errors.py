@@ -1,14 +1,15 @@
 """What can go wrong with data, one class a cause. Every message names the remedy.
 
-=================  =====================================================  ====================
-class              cause                                                  also a
-=================  =====================================================  ====================
-UnknownName        no corpus, task or archive of that name                ``ValueError``
-FetchError         not in the cache and not to be downloaded              ``OSError``
-DamagedArchive     a file differs from its pinned SHA-256                 ``ValueError``
-CacheError         the cache folder is read-only, full or in the way      ``OSError``
-MissingExtra       an optional package is not installed                   ``ImportError``
-=================  =====================================================  ====================
+=================  ======================================================  ==============
+class              cause                                                   also a
+=================  ======================================================  ==============
+UnknownName        no corpus, task or archive of that name                 ``ValueError``
+FetchError         not in the cache and not to be downloaded               ``OSError``
+DamagedArchive     a file differs from its pinned SHA-256                  ``ValueError``
+CacheError         the cache folder is read-only, full or in the way       ``OSError``
+UnreadableFile     a file of yours is not what its name or an option says  ``ValueError``
+MissingExtra       an optional package is not installed                    ``ImportError``
+=================  ======================================================  ==============
 
 >>> unknown("corpus", "wikpedia", ["wikipedia", "films"])
 UnknownName("unknown corpus 'wikpedia'; did you mean 'wikipedia'? Known: films, wikipedia")
@@ -43,6 +44,10 @@ class CacheError(DataError, OSError):
     """The cache folder cannot be written."""
 
 
+class UnreadableFile(DataError, ValueError):
+    """A file or folder of your own cannot be read as the text or the labels that were asked for."""
+
+
 class MissingExtra(DataError, ImportError):
     """An optional package is missing."""
 
@@ -53,6 +58,15 @@ def unknown(kind: str, name: object, known: Iterable[str]) -> UnknownName:
     near = difflib.get_close_matches(str(name), names, n=3)
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
     return UnknownName(f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}")
+
+
+def unreadable(place: object, what: str, remedy: str) -> UnreadableFile:
+    """An :class:`UnreadableFile` of one line.
+
+    >>> unreadable("notes.txt:3", "is not UTF-8", "convert it")
+    UnreadableFile('notes.txt:3: is not UTF-8. Remedy: convert it.')
+    """
+    return UnreadableFile(f"{place}: {' '.join(what.split())}. Remedy: {remedy}.")
 
 
 FULL = {errno.ENOSPC, errno.EDQUOT}

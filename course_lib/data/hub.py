@@ -1,4 +1,4 @@
-"""Corpora from the Hugging Face hub, or from a folder of your own, through ``datasets``.
+"""Corpora from the Hugging Face hub, through ``datasets``.
 
 What is on a hub has its own splits: where train, validation and test are all there they are kept,
 so that numbers can be compared with published ones; otherwise all rows are pooled and split by the
@@ -6,9 +6,8 @@ hash of their text. A text that comes twice is kept once, train first. WikiText 
 2017, https://arxiv.org/abs/1609.07843) stores an article as many rows, in a tokenised form: its
 rows are joined into articles and its spacing is undone.
 
-``datasets`` keeps its downloads in its own cache. A folder of ``.txt``, ``.jsonl`` or ``.parquet``
-files works like a name on the hub and needs no network. Cost: wikitext-103 is a download of 300 MB
-and about 1.5 GB of memory.
+``datasets`` keeps its downloads in its own cache. Cost: wikitext-103 is a download of 300 MB and
+about 1.5 GB of memory. Your own files need none of this: see ``own_text``.
 
 >>> undo_tokenisation("In 1 @,@ 500 well @-@ known cases , it ( the case ) 's so .")
 "In 1,500 well-known cases, it (the case)'s so."
@@ -66,9 +65,9 @@ def _tables(name: str, path: str, config: str | None, column: str) -> Mapping:
     except (OSError, ValueError, RuntimeError) as error:
         raise FetchError(
             f"could not load {name!r} from the Hugging Face hub: {type(error).__name__}: "
-            f"{_first_line(error)}. Remedy: check the name; connect to the network and unset "
-            "HF_HUB_OFFLINE and HF_DATASETS_OFFLINE; or go on with load_corpus('english'), which "
-            "needs no hub."
+            f"{_first_line(error)}. Remedy: check the name, or the path if files of your own are "
+            "meant; connect to the network and unset HF_HUB_OFFLINE and HF_DATASETS_OFFLINE; or go "
+            "on with load_corpus('english'), which needs no hub."
         ) from error
     for table in tables.values():
         if column not in table.column_names:

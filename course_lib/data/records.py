@@ -18,7 +18,7 @@ document.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -150,10 +150,17 @@ class Corpus:
 
     def describe(self) -> str:
         """Documents and characters of each split, and the licence, as text."""
-        lines = [self.name]
-        for split, (documents, characters) in self.counts().items():
-            lines.append(f"{split:<10}  {documents:>6,} documents  {characters:>12,} characters")
-        return "\n".join([*lines, f"Licence: {self.licence}", *filter(None, [self.notes])])
+        return describe_corpus(self.name, self.counts(), self.licence, self.notes)
+
+
+def describe_corpus(
+    name: str, counts: Mapping[str, tuple[int, int]], licence: str, notes: str
+) -> str:
+    """A line for each split with its (documents, characters), the licence, and the notes."""
+    lines = [name]
+    for split, (documents, characters) in counts.items():
+        lines.append(f"{split:<10}  {documents:>6,} documents  {characters:>12,} characters")
+    return "\n".join([*lines, f"Licence: {licence}", *filter(None, [notes])])
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .hashes import HashSet
 from .records import SPLITS, Document, Link, normalise
 
 PASSAGE = 60  # characters; headings and the briefest reviews are shorter and may repeat
@@ -85,14 +86,14 @@ def _passages(documents: Iterable[Document]) -> Iterable[str]:
     return (line for line in lines if len(line) >= PASSAGE)
 
 
-def is_known(line: str, known: set[int]) -> bool:
+def is_known(line: str, known: set[int] | HashSet) -> bool:
     """Whether more than ``MOST_SEEN`` of the windows of ``line`` are in ``known`` (hashes)."""
     own = windows(line) if known else ()
     return bool(own) and sum(hash(w) in known for w in own) > MOST_SEEN * len(own)
 
 
 def without_repeats(
-    document: Document, seen: set[str], known: set[int], dropped: Dropped
+    document: Document, seen: set[str] | HashSet, known: set[int] | HashSet, dropped: Dropped
 ) -> Document | None:
     """``document`` without the passages that are in ``seen`` or ``known``; its links move along.
 

@@ -2,5 +2,14 @@
 
 from .config import PretrainConfig
 from .recipe import Prepared, build_model, prepare, pretrain
+from .start import Start, load_start
 
-__all__ = ["Prepared", "PretrainConfig", "build_model", "prepare", "pretrain"]
+__all__ = [
+    "Prepared",
+    "PretrainConfig",
+    "Start",
+    "build_model",
+    "load_start",
+    "prepare",
+    "pretrain",
+]

@@ -4,6 +4,7 @@
     result.json
 
 Each stage is one call of the file that is named after it; read this page first and those after it.
+With ``init`` the tokenizer and the first weights are those of a model that was saved.
 
 The defaults are a sketch for two CPU cores and 90 seconds. Source of the recipe for a fixed budget
 of time: Geiping & Goldstein 2023 (arXiv:2212.14034, "Cramming").
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +36,11 @@ from course_lib.training.checkpoint import checkpoints
 from course_lib.whole_files import write_text_whole
 
 from .config import PretrainConfig
+from .start import check_new_batches, load_start, settled
+
+AnyCorpus = data.Corpus | data.StoredCorpus
+SAMPLE = 600_000_000
+"""Characters from which a tokenizer is learnt, in memory; all of wikitext-103 has fewer."""
 
 
 class Prepared(NamedTuple):
@@ -45,12 +52,25 @@ class Prepared(NamedTuple):
     validation: list[Batch]
 
 
-def prepare(config: PretrainConfig, *, progress: bool = True) -> Prepared:
-    """Corpus, tokenizer and encoded text, from the cache or made once, and the stream over them."""
-    corpus = data.load_corpus(config.corpus, progress=progress)
-    made_of = f"{corpus.name}-{corpus.fingerprint[:12]}-{config.kind}-{config.vocab_size}"
-    folder = data.cache_dir() / "encoded" / made_of
-    tokenizer = _tokenizer(folder / "tokenizer", corpus, config, progress)
+def prepare(
+    config: PretrainConfig, *, tokenizer: Tokenizer | None = None, progress: bool = True
+) -> Prepared:
+    """Corpus, tokenizer and encoded text, from the cache or made once, and the stream over them.
+
+    tokenizer: use this one. Left out it is that of ``config.init``, or one that is trained.
+
+    Raises ValueError for a corpus of which nothing is held out, and as ``load_corpus`` and
+    ``load_start`` do.
+    """
+    if config.init and tokenizer is None:
+        start = load_start(config.init)
+        config, tokenizer = settled(config, start), start.tokenizer
+    corpus = data.load_corpus(config.corpus, text=config.text, progress=progress)
+    _check_splits(corpus)
+    mark = tokenizer.fingerprint[:12] if tokenizer else f"{config.kind}-{config.vocab_size}"
+    folder = data.cache_dir() / "encoded" / f"{corpus.name}-{corpus.fingerprint[:12]}-{mark}"
+    if tokenizer is None:
+        tokenizer = _tokenizer(folder / "tokenizer", corpus, config, progress)
     train_tokens, held_out = (
         encode_corpus(
             corpus.texts(split),
@@ -69,20 +89,48 @@ def prepare(config: PretrainConfig, *, progress: bool = True) -> Prepared:
     return Prepared(tokenizer, train_tokens, stream, validation)
 
 
-def _tokenizer(path: Path, corpus, config: PretrainConfig, progress: bool) -> Tokenizer:
+def _check_splits(corpus: AnyCorpus) -> None:
+    counts = {split: documents for split, (documents, _) in corpus.counts().items()}
+    for split in ("train", "validation"):
+        if not counts[split]:
+            raise ValueError(
+                f"of the {sum(counts.values())} documents of the corpus {corpus.name!r} none fell "
+                f"to {split}, to which a hash sends them: give more or smaller documents (blank "
+                "lines between those in one .txt, a line each in .jsonl), or files that are called "
+                "train, validation and test"
+            )
+
+
+def _tokenizer(path: Path, corpus: AnyCorpus, config: PretrainConfig, progress: bool) -> Tokenizer:
     try:
         return Tokenizer.load(path)
     except (ValueError, OSError):
         tokenizer = train_tokenizer(
-            corpus.texts("train"), config.vocab_size, config.kind, progress=progress
+            texts_to_learn_from(corpus), config.vocab_size, config.kind, progress=progress
         )
         tokenizer.save(path)
         return tokenizer
 
 
+def texts_to_learn_from(corpus: AnyCorpus, characters: int = SAMPLE) -> Iterable[str]:
+    """The training texts, or of a corpus larger than memory a sample of about ``characters``.
+
+    A text is in it by its hash, so the sample is spread over the corpus and the same every time.
+    """
+    texts, (_, size) = corpus.texts("train"), corpus.counts()["train"]
+    if size <= characters:
+        return texts
+    return (text for text in texts if int(data.text_id(text), 16) < characters / size * 16**16)
+
+
 def build_model(config: PretrainConfig, prepared: Prepared) -> MaskedLanguageModel:
-    """A new model that starts from the tokens' frequencies; ``config.seed`` draws its weights."""
+    """A new model that starts from the tokens' frequencies; ``config.seed`` draws its weights.
+
+    With ``config.init`` it is the model that was saved there.
+    """
     torch.manual_seed(config.seed)
+    if config.init:
+        return load_start(config.init).model.train()
     tokenizer = prepared.tokenizer
     model = MaskedLanguageModel(
         replace(config.encoder(tokenizer.vocab_size), pad_id=tokenizer.pad_id)
@@ -107,12 +155,18 @@ def pretrain(
     Returns what is in ``result.json``: ``unigram_nll`` and ``validation_nll`` (nats per masked
     token), ``tokens_per_second``, the configuration, hardware and versions, and more.
 
-    Raises ValueError if ``out`` already holds a run and ``resume`` is not set.
+    Raises ValueError if ``out`` already holds a run and ``resume`` is not set, and as ``prepare``
+    and ``check_new_batches`` do.
     """
     out = Path(out)
     _check_free(out, resume)
+    tokenizer = None
+    if config.init:
+        start = load_start(config.init)
+        config, tokenizer = settled(config, start), start.tokenizer
     with workers.in_turn():
-        prepared = prepare(config, progress=progress and workers.first)
+        prepared = prepare(config, tokenizer=tokenizer, progress=progress and workers.first)
+    check_new_batches(config, prepared.tokens.fingerprint)
     model = build_model(config, prepared)
     held_out, settings, precision = prepared.validation, config.training(), config.precision
     options: dict[str, Any] = dict(validation=held_out, out=out, resume=resume, progress=progress)
@@ -156,6 +210,7 @@ def _result(
         "seconds": round(run.seconds, 2),
         "parameters": sum(p.numel() for p in model.parameters()),
         "stopped": run.stopped,
+        "text": prepared.tokens.fingerprint,
         "config": asdict(config),
         "hardware": hardware.describe(),
     }

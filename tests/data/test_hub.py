@@ -30,7 +30,7 @@ def write(folder, **splits: list[str]):
 
 def test_published_splits_are_kept_and_repeats_dropped(tmp_path):
     path = write(tmp_path / "set", train=["a", "b", "a", " "], validation=["c", "b"], test=["d"])
-    corpus = load_corpus(path)
+    corpus = load_hub(path)
     assert [corpus.texts(split) for split in SPLITS] == [["a", "b"], ["c"], ["d"]]
     assert corpus.train[0].source == path
 
@@ -47,7 +47,7 @@ def test_a_dataset_without_all_three_splits_is_split_by_hash(tmp_path):
 def test_a_folder_of_text_files(tmp_path):
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts/train.txt").write_text("one\ntwo\n\nthree\n")
-    corpus = load_corpus(str(tmp_path / "texts"))
+    corpus = load_hub(str(tmp_path / "texts"))
     assert sorted(t for split in SPLITS for t in corpus.texts(split)) == ["one", "three", "two"]
 
 

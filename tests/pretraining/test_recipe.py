@@ -11,6 +11,7 @@ import pytest
 import torch
 from pretraining_command import FLAGS, SCRIPT, SMALL
 from small_corpus import small_corpus
+from small_language import small_language
 
 from course_lib.__main__ import main
 from course_lib.masking import MaskPolicy
@@ -102,6 +103,43 @@ def test_both_shapes_and_all_units(corpus, tmp_path):
         assert pretrain(config, tmp_path / shape, progress=False)["steps"] == 2
     with pytest.raises(ValueError, match="shape must be"):
         PretrainConfig(shape="round")
+
+
+def test_your_own_text_from_training_to_another_text(monkeypatch, tmp_path, capsys):
+    """The command on a folder of files; a judge sees when the text is no longer the same."""
+    monkeypatch.setenv("COURSE_LIB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "texts").mkdir()
+    for i, text in enumerate(small_language(400, seed=1)):
+        (tmp_path / f"texts/{i}.txt").write_text(text)
+    out = str(tmp_path / "run")
+    command = ["pretrain", "--out", out, "--corpus", str(tmp_path / "texts"), *FLAGS]
+    assert main(command) == 0 and main(["evaluate", out]) == 0
+    capsys.readouterr()
+    (tmp_path / "texts/399.txt").write_text("another text in its place")
+    assert main(["evaluate", out]) == 1
+    said = capsys.readouterr().err
+    assert "is not what it was" in said or "its tokenizer differs" in said
+    (tmp_path / "texts/7.txt").write_bytes(b"\xff\xfea\x00")
+    assert main(["pretrain", "--out", str(tmp_path / "new"), *command[3:]]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("error: ") and "7.txt:1: is not UTF-8 but UTF-16" in last
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_corpus_of_which_nothing_is_held_out(monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_LIB_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "novel.txt").write_text("one long text")
+    with pytest.raises(ValueError, match=r"of the 1 documents .* none fell to validation.*blank"):
+        prepare(PretrainConfig(**SMALL, corpus=str(tmp_path / "novel.txt")), progress=False)
+
+
+def test_a_tokenizer_is_learnt_from_a_sample_of_what_is_larger_than_memory(corpus):
+    texts = corpus.texts("train")
+    size = sum(map(len, texts))
+    assert pretraining.texts_to_learn_from(corpus) == texts
+    sample = list(pretraining.texts_to_learn_from(corpus, size // 4))
+    assert sample == list(pretraining.texts_to_learn_from(corpus, size // 4))
+    assert set(sample) < set(texts) and 0.15 < sum(map(len, sample)) / size < 0.35
 
 
 def test_the_command_survives_sigkill(tmp_path):

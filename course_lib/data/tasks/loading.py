@@ -11,43 +11,59 @@ names          which words of the sentence name something?             words  ``
 link-spans     which words of the sentence mean this title?            span   ``mentions``
 =============  ======================================================  =====  ================
 
-From the hub: ``sst-2`` (text), ``conll-2003`` (words) and ``squad`` (span), see ``hub``.
+From the hub: ``sst-2`` (text), ``conll-2003`` (words) and ``squad`` (span), see ``hub``. A path
+gives your own labelled texts, see ``own``.
 
 What takes long to make is kept in the cache, and made again when its archive or its source changes.
 """
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from .. import records, repeats, sources, stored
 from ..archives import ARCHIVES, cache_dir, fetch
 from ..corpora import load_corpus
-from ..errors import unknown
+from ..own_files import is_there, looks_like_path, no_name
 from ..records import SPLITS, Example, Task
 from . import cloud_topics, commands, likeness, mentions, reviews
 from .hub import HUB_TASKS, load_hub_task
 from .labelled import SpanTask, TokenTask
+from .own import load_own_task
 
 TASKS = ("film-reviews", "cloud-topics", "intents", "slots", "names", "link-spans")
 """Names that :func:`load_task` knows without a hub."""
 AnyTask = Task | TokenTask | SpanTask
 
 
-def load_task(name: str, *, cache: Path | None = None, progress: bool = True) -> AnyTask:
+def load_task(
+    name: str | os.PathLike,
+    *,
+    text: str = "text",
+    label: str = "label",
+    group: str | None = None,
+    cache: Path | None = None,
+    progress: bool = True,
+) -> AnyTask:
     """The labelled task ``name``, fetched if it is not in the cache.
 
-    name: one of ``TASKS``, or of ``HUB_TASKS`` where the hub can be reached.
+    name: one of ``TASKS``, or of ``HUB_TASKS`` where the hub can be reached; or a file, a folder or
+        a pattern with your own rows: .csv, .jsonl, .parquet.
+    text, label, group: the columns of your own rows (:func:`~.own.load_own_task`).
     cache: folder to use in place of :func:`~course_lib.data.archives.cache_dir`.
 
-    Raises UnknownName, FetchError, DamagedArchive, CacheError, and for the hub's MissingExtra: all
+    Raises UnknownName, FetchError, DamagedArchive, CacheError, UnreadableFile, MissingExtra: all
     DataError, each with its remedy.
     """
+    name = os.fspath(name)
     if name in HUB_TASKS:
         return load_hub_task(name)
-    if name not in TASKS:
-        raise unknown("task", name, (*TASKS, *HUB_TASKS))
-    return _MAKERS[name](cache, progress)
+    if name in TASKS:
+        return _MAKERS[name](cache, progress)
+    if is_there(name) or looks_like_path(name) or "/" in name:
+        return load_own_task(name, text=text, label=label, group=group, progress=progress)
+    raise no_name("task", name, [*TASKS, *HUB_TASKS])
 
 
 def _reviews(cache: Path | None, progress: bool) -> Task:
