@@ -34,17 +34,17 @@ from .adalora import AdaLoRAConfig
 from .bitfit import BitFitConfig
 from .bottleneck import BottleneckConfig
 from .handle import Handle
+from .heads import head_names, head_swaps
 from .lora import LoRAConfig
 from .method import Config
 from .prefix import PrefixConfig
 from .prompt import PromptConfig
-from .registry import REGISTRY, Registry, check_none_merged, deactivate
+from .registry import REGISTRY, Registry, check_alone, check_none_merged, deactivate
 from .storage import AdapterError, read
 
 METHODS = (AdaLoRAConfig, BitFitConfig, BottleneckConfig, LoRAConfig, PrefixConfig, PromptConfig)
 CONFIGS: dict[str, type[Config]] = {config.kind: config for config in METHODS}
 """The methods' configurations by name."""
-HEADS = ("head", "classifier", "score", "qa_outputs")
 
 
 def attach(
@@ -57,23 +57,25 @@ def attach(
 ) -> Handle:
     """Put an adapter on ``model``, in place, freeze everything else, and make it the active one.
 
-    head: what is trained whole and travels with the adapter: "auto" copies the model's child
-        ``head`` (or ``classifier``, ``score``, ``qa_outputs``) if there is one; another name copies
-        that child; a module stands in the model's head's place, for instance with other classes;
-        None leaves the head frozen.
+    head: what is trained whole and travels with the adapter: "auto" copies the model's head if it
+        has one (see ``heads``); a name copies that child; a module stands in the model's head's
+        place, for instance with other classes; None leaves the head frozen.
     generator: of the first weights; ``None`` means seed 0.
 
-    Raises ValueError if a name is taken, another adapter is merged, or the method can't do it.
+    Raises ValueError if a name is taken, another adapter is merged, a part of the model or the
+    whole of which it is a part has adapters already, or the method can't do it.
     """
+    check_alone(model)
     registry = model.__dict__.setdefault(REGISTRY, Registry())
     before = registry.active
     try:
         _check_name(name, registry)
         check_none_merged(registry)
         deactivate(registry)
-        path = _head_name(model, head)
-        plan = config.build(model, path, generator or torch.Generator().manual_seed(0))
-        handle = Handle(model, config, name, plan, path, head)
+        names = head_names(model, head)
+        plan = config.build(model, names, generator or torch.Generator().manual_seed(0))
+        handle = Handle(model, config, name, plan, head_swaps(model, names, head))
+        handle.insert()
     except ValueError:
         if not registry.handles:
             del model.__dict__[REGISTRY]
@@ -82,8 +84,9 @@ def attach(
         raise
     if not registry.handles:
         registry.flags = [(p, p.requires_grad) for p in model.parameters()]
+        mine = {id(p) for p in handle.parameters()}
+        registry.flags = [pair for pair in registry.flags if id(pair[0]) not in mine]
         model.requires_grad_(False)
-    handle.insert()
     registry.handles[name] = handle
     handle.activate()
     return handle
@@ -124,23 +127,3 @@ def _check_name(name: str, registry: Registry) -> None:
         )
     if not name or "." in name:
         raise ValueError(f"name must be a word without dots, got {name!r}")
-
-
-def _head_name(model: nn.Module, head: nn.Module | str | None) -> str | None:
-    if head is None:
-        return None
-    children = [name for name in HEADS if isinstance(getattr(model, name, None), nn.Module)]
-    if head == "auto":
-        return children[0] if children else None
-    if isinstance(head, str):
-        if not any(name == head for name, _ in model.named_modules() if name):
-            raise ValueError(
-                f"head: the model has no child {head!r}; it has "
-                f"{[n for n, _ in model.named_children()]}"
-            )
-        return head
-    if not children:
-        raise ValueError(
-            f"head: the model has no head to replace (a child named {', '.join(HEADS)})"
-        )
-    return children[0]

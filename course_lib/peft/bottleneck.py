@@ -23,6 +23,7 @@ True
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -31,9 +32,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from .fused import check_own_forward
 from .method import Config, Plan, at_least
 from .site import Layer, plain
-from .targets import ATTENTION_OUTPUT, FEED_FORWARD_NORM, OUTPUT, check_own_forward, find_modules
+from .targets import ATTENTION_OUTPUT, FEED_FORWARD_NORM, OUTPUT, find_modules
 
 ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu, "swish": F.silu}
 
@@ -54,6 +56,7 @@ class BottleneckConfig(Config):
     targets: tuple[str, ...] = (ATTENTION_OUTPUT, OUTPUT)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         at_least(1, reduction=self.reduction)
         if self.activation not in ACTIVATIONS:
             raise ValueError(
@@ -72,7 +75,7 @@ class BottleneckConfig(Config):
         """
         return cls(reduction, activation, (FEED_FORWARD_NORM,))
 
-    def build(self, model: nn.Module, skip: str | None, generator: torch.Generator) -> Plan:
+    def build(self, model: nn.Module, skip: Sequence[str], generator: torch.Generator) -> Plan:
         """One small network a target."""
         modules = find_modules(model, self.targets, nn.Module, skip=skip)
         layers: dict[str, Layer] = {}

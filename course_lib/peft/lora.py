@@ -31,6 +31,7 @@ Sources: Hu et al. 2021 (arXiv:2106.09685, section 4.1), Kalajdzievski 2023 (arX
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -42,9 +43,10 @@ from torch.autograd.function import once_differentiable
 
 from course_lib.encoder.dropout import dropout as apply_dropout
 
-from .method import Config, Plan, at_least, check_dropout, check_rank
+from .fused import check_own_forward
+from .method import Config, Plan, at_least, check_dropout, check_rank, trained_dtype
 from .site import Layer, plain
-from .targets import QUERY, VALUE, check_own_forward, find_modules
+from .targets import QUERY, VALUE, find_modules
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class LoRAConfig(Config):
     targets: tuple[str, ...] = (QUERY, VALUE)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         at_least(1, rank=self.rank)
         check_dropout(self.dropout)
 
@@ -72,7 +75,7 @@ class LoRAConfig(Config):
         """s of the formula."""
         return self.alpha / (math.sqrt(self.rank) if self.rank_stabilised else self.rank)
 
-    def build(self, model: nn.Module, skip: str | None, generator: torch.Generator) -> Plan:
+    def build(self, model: nn.Module, skip: Sequence[str], generator: torch.Generator) -> Plan:
         """A pair A, B for each target."""
         modules = find_modules(model, self.targets, nn.Linear, skip=skip)
         check_own_forward(model, list(modules))
@@ -90,8 +93,9 @@ class LoRALayer(Layer):
         start = torch.empty(config.rank, base.in_features).uniform_(
             -bound, bound, generator=generator
         )
-        self.A = nn.Parameter(start.to(base.weight))
-        self.B = nn.Parameter(base.weight.new_zeros(base.out_features, config.rank))
+        like = dict(device=base.weight.device, dtype=trained_dtype(base.weight))
+        self.A = nn.Parameter(start.to(**like))
+        self.B = nn.Parameter(torch.zeros(base.out_features, config.rank, **like))
 
     def forward(self, base: nn.Linear, x: Float[Tensor, "... i"]) -> Float[Tensor, "... o"]:
         """W x + b + s B A x."""

@@ -25,6 +25,7 @@ Source: Li and Liang 2021 (arXiv:2101.00190).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -57,10 +58,11 @@ class PrefixConfig(Config):
     targets: tuple[str, ...] = (ATTENTION,)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         at_least(1, n_tokens=self.n_tokens)
         at_least(0, hidden=self.hidden, std=self.std)
 
-    def build(self, model: nn.Module, skip: str | None, generator: torch.Generator) -> Plan:
+    def build(self, model: nn.Module, skip: Sequence[str], generator: torch.Generator) -> Plan:
         """One source of prefixes, and a layer for each attention."""
         modules = find_modules(model, self.targets, nn.Module, skip=skip)
         keys = find_modules(model, (KEY,), nn.Linear, skip=skip)

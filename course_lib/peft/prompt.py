@@ -21,6 +21,7 @@ Source: Lester et al. 2021 (arXiv:2104.08691).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -53,7 +54,7 @@ class PromptConfig(Config):
         if self.start not in ("vocabulary", "normal"):
             raise ValueError(f"start must be 'vocabulary' or 'normal', got {self.start!r}")
 
-    def build(self, model: nn.Module, skip: str | None, generator: torch.Generator) -> Plan:
+    def build(self, model: nn.Module, skip: Sequence[str], generator: torch.Generator) -> Plan:
         """One layer, at the encoder: the smallest module that holds both the token table and the
         blocks.
         """

@@ -37,12 +37,12 @@ EVERY_LINEAR = (QUERY, KEY, VALUE, ATTENTION_OUTPUT, INNER, OUTPUT)
 
 
 def find_modules(
-    model: nn.Module, patterns: Sequence[str], kind: type[nn.Module], *, skip: str | None = None
+    model: nn.Module, patterns: Sequence[str], kind: type[nn.Module], *, skip: Sequence[str] = ()
 ) -> dict[str, nn.Module]:
     """Modules of class ``kind`` whose name ends in a match of one of ``patterns``, by name, in the
     model's order.
 
-    skip: nothing below this name (the head, which is trained whole).
+    skip: nothing below these names (the head, which is trained whole).
 
     Raises ValueError for a pattern that is no regular expression, that matches nothing (with near
     names), or that matches modules of other classes only.
@@ -67,13 +67,14 @@ def find_modules(
     return {name: module for name, module in names.items() if name in found}
 
 
-def named_modules(model: nn.Module, skip: str | None) -> list[tuple[str, nn.Module]]:
+def named_modules(model: nn.Module, skip: Sequence[str] = ()) -> list[tuple[str, nn.Module]]:
     """Names and modules of the base, without adapters that are there already and what they hold."""
-    inside = re.compile(r"(?:^|\.)adapters(?:\.|$)")
+    inside = re.compile(r"(?:^|\.)adapters(?:_aside)?(?:\.|$)")
+    below = tuple(f"{name}." for name in skip)
     return [
         (name, module)
         for name, module in model.named_modules()
-        if name and not inside.search(name) and not (skip and f"{name}.".startswith(f"{skip}."))
+        if name and not inside.search(name) and not f"{name}.".startswith(below)
     ]
 
 
@@ -96,18 +97,3 @@ def _near(pattern: str, names: dict[str, nn.Module], kind: type[nn.Module]) -> s
     singles = sorted(end for end in ends if "." not in end and not end.isdigit())
     chosen = near + [end for end in singles if end not in near]
     return ", ".join(map(repr, chosen[:6])) or f"the model has no {kind.__name__}"
-
-
-def check_own_forward(model: nn.Module, names: Sequence[str]) -> None:
-    """Raise ValueError for a target whose parent uses its weights without calling it
-    (``nn.MultiheadAttention``).
-    """
-    for name in names:
-        parent = model.get_submodule(name.rpartition(".")[0])
-        never_called = isinstance(parent, nn.MultiheadAttention)
-        if never_called:
-            raise ValueError(
-                f"{name} belongs to nn.MultiheadAttention, which never calls it: an adapter there "
-                "would do nothing. Use an attention with layers of its own (course_lib.encoder, "
-                "transformers)"
-            )
