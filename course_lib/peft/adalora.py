@@ -54,10 +54,10 @@ from torch.optim import optimizer as optim
 from torch.utils.hooks import RemovableHandle
 
 from .fused import check_own_forward
-from .lora import low_rank
+from .lora import low_rank, plus
 from .method import Config, Plan, at_least, check_dropout, check_rank, trained_dtype
 from .site import Layer
-from .targets import QUERY, VALUE, find_modules
+from .targets import QUERY, VALUE, find_modules, is_linear, sizes
 
 PARTS = ("P", "values", "Q")
 
@@ -121,7 +121,7 @@ class AdaLoRAConfig(Config):
 
     def build(self, model: nn.Module, skip: Sequence[str], generator: torch.Generator) -> Plan:
         """Triplets for each target, and the budget over all of them."""
-        modules = find_modules(model, self.targets, nn.Linear, skip=skip)
+        modules = find_modules(model, self.targets, is_linear, skip=skip)
         check_own_forward(model, list(modules))
         check_rank(self.rank, modules)
         layers = {name: AdaLoRALayer(m, self, generator) for name, m in modules.items()}
@@ -131,7 +131,7 @@ class AdaLoRAConfig(Config):
 class AdaLoRALayer(Layer):
     """P, l and Q for one linear layer."""
 
-    def __init__(self, base: nn.Linear, config: AdaLoRAConfig, generator: torch.Generator) -> None:
+    def __init__(self, base: nn.Module, config: AdaLoRAConfig, generator: torch.Generator) -> None:
         super().__init__()
         r, self.scale, self.dropout = config.rank, config.scale, config.dropout
 
@@ -140,7 +140,8 @@ class AdaLoRALayer(Layer):
         def small(*shape: int) -> nn.Parameter:
             return nn.Parameter((torch.randn(*shape, generator=generator) * 0.02).to(**like))
 
-        self.P, self.Q = small(base.out_features, r), small(r, base.in_features)
+        n_out, n_in = sizes(base)
+        self.P, self.Q = small(n_out, r), small(r, n_in)
         self.values = nn.Parameter(torch.zeros(r, **like))
         for part in PARTS:
             self.register_buffer(f"smooth_{part}", torch.zeros_like(getattr(self, part).data))
@@ -158,14 +159,14 @@ class AdaLoRALayer(Layer):
         if self.budget:
             self.budget.step = int(state)
 
-    def forward(self, base: nn.Linear, x: Float[Tensor, "... i"]) -> Float[Tensor, "... o"]:
+    def forward(self, base: nn.Module, x: Float[Tensor, "... i"]) -> Float[Tensor, "... o"]:
         """W x + b + s P diag(l) Q x."""
         dropout = self.dropout if self.training else 0.0
         return low_rank(base, x, self.values[:, None] * self.Q, self.P, self.scale, dropout)
 
-    def merged(self, base: nn.Linear) -> dict[str, Tensor]:
+    def merged(self, base: nn.Module) -> dict[str, Tensor]:
         """W + s P diag(l) Q."""
-        return {"weight": torch.addmm(base.weight, self.P * self.values, self.Q, alpha=self.scale)}
+        return {"weight": plus(base, self.P * self.values, self.Q, self.scale)}
 
 
 def budget(config: AdaLoRAConfig, n_matrices: int, step: int) -> int:

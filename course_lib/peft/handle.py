@@ -284,7 +284,7 @@ class Handle:
             path,
             list(self.named_parameters()),
             self.config.kind,
-            self.config.values(),
+            self.config.now(self.layers).values(),
             self.fingerprint(),
         )
         return path

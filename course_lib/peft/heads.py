@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from .method import trained_dtype
-from .site import Swap
+from .site import ASIDE, SLOT, Swap
 
 HEADS = (
     "head",
@@ -105,7 +105,8 @@ def _beside_the_base(model: nn.Module) -> tuple[str, ...]:
     prefix = getattr(model, "base_model_prefix", "")
     if not _TASK.search(type(model).__name__) or not prefix or prefix not in model._modules:
         return ()
-    return tuple(n for n, c in model.named_children() if n != prefix and _has_weights(c))
+    others = {prefix, SLOT, ASIDE}
+    return tuple(n for n, c in model.named_children() if n not in others and _has_weights(c))
 
 
 def _has_weights(module: nn.Module) -> bool:

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .site import Layer, Swap
+from .targets import sizes
 
 
 @dataclass
@@ -51,6 +52,10 @@ class Config:
         """The new layers for ``model``; nothing is changed in it. skip: the head's names."""
         raise NotImplementedError
 
+    def now(self, layers: Mapping[str, Layer]) -> Config:
+        """The configuration with which these layers, as they are now, would be made again."""
+        return self
+
     def values(self) -> dict:
         """The fields as plain values, for JSON."""
         return asdict(self)
@@ -63,14 +68,14 @@ class Config:
         return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
 
 
-def check_rank(rank: int, modules: dict[str, nn.Linear]) -> None:
+def check_rank(rank: int, modules: dict[str, nn.Module]) -> None:
     """Raise ValueError for a rank above the smaller side of a target's matrix."""
     for name, module in modules.items():
-        most = min(module.in_features, module.out_features)
+        most, shape = min(sizes(module)), " x ".join(map(str, sizes(module)))
         if rank > most:
             raise ValueError(
-                f"rank {rank} is above the size of {name} ({module.out_features} x "
-                f"{module.in_features}): no matrix of that shape has a rank above {most}"
+                f"rank {rank} is above the size of {name} ({shape}): no matrix of that shape has a "
+                f"rank above {most}"
             )
 
 

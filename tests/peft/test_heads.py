@@ -51,6 +51,9 @@ def test_everything_new_is_the_head(make, names):
         assert all(p.requires_grad for p in model.get_submodule(name).parameters())
     trained = {id(p) for p in model.parameters() if p.requires_grad}
     assert trained == {id(p) for p in handle.parameters()}
+    other = attach(model, handle.config, name="other")
+    assert other.heads == handle.heads == names
+    other.detach()
     handle.detach()
     after = model.state_dict()
     assert list(after) == list(before) and all(torch.equal(after[n], before[n]) for n in before)
