@@ -33,16 +33,26 @@ from torch import nn
 from .adalora import AdaLoRAConfig
 from .bitfit import BitFitConfig
 from .bottleneck import BottleneckConfig
+from .dora import DoRAConfig
 from .handle import Handle
 from .heads import head_names, head_swaps
+from .interchange import fill, read_peft
 from .lora import LoRAConfig
 from .method import Config
 from .prefix import PrefixConfig
 from .prompt import PromptConfig
-from .registry import REGISTRY, Registry, check_alone, check_none_merged, deactivate
+from .registry import REGISTRY, Registry, check_alone, check_none_merged, deactivate, freeze
 from .storage import AdapterError, read
 
-METHODS = (AdaLoRAConfig, BitFitConfig, BottleneckConfig, LoRAConfig, PrefixConfig, PromptConfig)
+METHODS = (
+    AdaLoRAConfig,
+    BitFitConfig,
+    BottleneckConfig,
+    DoRAConfig,
+    LoRAConfig,
+    PrefixConfig,
+    PromptConfig,
+)
 CONFIGS: dict[str, type[Config]] = {config.kind: config for config in METHODS}
 """The methods' configurations by name."""
 
@@ -52,14 +62,14 @@ def attach(
     config: Config,
     *,
     name: str = "default",
-    head: nn.Module | str | None = "auto",
+    head: nn.Module | str | tuple[str, ...] | None = "auto",
     generator: torch.Generator | None = None,
 ) -> Handle:
     """Put an adapter on ``model``, in place, freeze everything else, and make it the active one.
 
     head: what is trained whole and travels with the adapter: "auto" copies the model's head if it
-        has one (see ``heads``); a name copies that child; a module stands in the model's head's
-        place, for instance with other classes; None leaves the head frozen.
+        has one (see ``heads``); a name (or several) copies that child; a module stands in the
+        place of the model's head, for instance with other classes; None leaves the head frozen.
     generator: of the first weights; ``None`` means seed 0.
 
     Raises ValueError if a name is taken, another adapter is merged, a part of the model or the
@@ -83,10 +93,7 @@ def attach(
             registry.handles[before].activate()
         raise
     if not registry.handles:
-        registry.flags = [(p, p.requires_grad) for p in model.parameters()]
-        mine = {id(p) for p in handle.parameters()}
-        registry.flags = [pair for pair in registry.flags if id(pair[0]) not in mine]
-        model.requires_grad_(False)
+        freeze(model, registry, {id(p) for p in handle.parameters()})
     registry.handles[name] = handle
     handle.activate()
     return handle
@@ -117,6 +124,26 @@ def load(
     except AdapterError:
         handle.detach()
         raise
+    return handle
+
+
+def load_peft(model: nn.Module, folder: str | os.PathLike, *, name: str = "default") -> Handle:
+    """Attach an adapter that the library ``peft``, or ``Handle.save_peft``, has written to
+    ``folder``, with the head that is in it, and make it the active one.
+
+    Raises AdapterError if a file is missing or damaged, does not fit the model, or holds what this
+    package does not have; then nothing is attached.
+    """
+    folder = Path(folder)
+    config, heads, tensors = read_peft(folder, model)
+    handle = attach(model, config, name=name, head=heads)
+    try:
+        fill(folder, config, handle.layers, handle.head_swaps(), tensors)
+    except AdapterError:
+        handle.detach()
+        raise
+    if handle.watcher is not None:
+        handle.watcher.finish()
     return handle
 
 

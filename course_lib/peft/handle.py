@@ -19,6 +19,7 @@ from torch.utils.hooks import RemovableHandle
 from . import site
 from .fused import keep_ordinary
 from .heads import as_the_base
+from .interchange import write_peft
 from .merging import merged_weights
 from .method import Config, Plan
 from .registry import REGISTRY, Registry, check_none_merged, deactivate, handles
@@ -47,8 +48,12 @@ class Handle:
 
     @property
     def head(self) -> str | None:
-        """The name of the head in the model (the last of ``heads``), or None."""
+        """The name of the head (the last of ``heads``), or None."""
         return self.heads[-1] if self.heads else None
+
+    def head_swaps(self) -> list[Swap]:
+        """Those of ``swaps`` that are the head's."""
+        return [swap for swap in self.swaps if swap.path in self.heads]
 
     # -- what is trained --------------------------------------------------------------------------
 
@@ -68,8 +73,7 @@ class Handle:
         """How many parameters, and what they cost; print it."""
         mine = {id(p) for h in handles(self.model).values() for p in h.parameters()}
         base = sum(p.numel() for p in self.model.parameters() if id(p) not in mine)
-        heads = [swap for swap in self.swaps if swap.path in self.heads]
-        head = sum(p.numel() for swap in heads for _, p in swap.own_parameters())
+        head = sum(p.numel() for swap in self.head_swaps() for _, p in swap.own_parameters())
         all_of_it = sum(p.numel() for p in self.parameters())
         places = set(self.layers) | {s.path.removesuffix(".bias") for s in self.swaps}
         n_places = len(places - set(self.heads))
@@ -193,9 +197,7 @@ class Handle:
         """
         self._registry  # noqa: B018  (raises if detached)
         if self.merged:
-            raise ValueError(
-                f"the adapter {self.name!r} is merged already: merging twice would add it twice"
-            )
+            raise ValueError(f"the adapter {self.name!r} is merged: twice would add it twice")
         if not self.active:
             raise ValueError(f"the adapter {self.name!r} is not active: activate it first")
         for parameter, value in merged_weights(self.model, self.layers, self.config.kind):
@@ -232,9 +234,8 @@ class Handle:
             )
         self._originals = []
         self._set_merged(False)
-        for swap in self.swaps:
-            if swap.path in self.heads:
-                as_the_base(swap)
+        for swap in self.head_swaps():
+            as_the_base(swap)
         self._take_out(self.layers, self.swaps)
         self._end(registry)
 
@@ -267,27 +268,25 @@ class Handle:
         with self.off():
             mine = {id(p) for h in handles(self.model).values() for p in h.parameters()}
             heads = tuple(f"{name}." for name in self.heads)
-            named = [
-                (name, p)
-                for name, p in self.model.named_parameters()
-                if id(p) not in mine and not name.startswith(heads)
-            ]
-            return Fingerprint.of(named)
+            named = [(n, p) for n, p in self.model.named_parameters() if id(p) not in mine]
+            return Fingerprint.of((n, p) for n, p in named if not n.startswith(heads))
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write the adapter's weights, its head's included, into one safetensors file.
 
         Raises AdapterError.
         """
-        path = Path(path)
-        write(
-            path,
-            list(self.named_parameters()),
-            self.config.kind,
-            self.config.now(self.layers).values(),
-            self.fingerprint(),
-        )
-        return path
+        config, named = self.config.now(self.layers), list(self.named_parameters())
+        write(Path(path), named, config.kind, config.values(), self.fingerprint())
+        return Path(path)
+
+    def save_peft(self, folder: str | os.PathLike) -> Path:
+        """Write the folder that the library ``peft`` reads; ``load_peft`` reads it, too.
+
+        Raises AdapterError for a method that is not in ``peft``, or is another one there.
+        """
+        write_peft(Path(folder), self.model, self.config, self.layers, self.head_swaps())
+        return Path(folder)
 
     def load(self, path: str | os.PathLike) -> None:
         """Replace this adapter's weights by those of ``path``.

@@ -44,13 +44,13 @@ _TASK = re.compile(
 )
 
 
-def head_names(model: nn.Module, head: nn.Module | str | None) -> tuple[str, ...]:
+def head_names(model: nn.Module, head: nn.Module | str | tuple[str, ...] | None) -> tuple[str, ...]:
     """Names of the modules that are trained whole; ``head`` is as for ``attach``.
 
     Raises ValueError for a name that is not there, or a new head where there is none to replace.
     """
-    if head is None:
-        return ()
+    if head is None or isinstance(head, tuple):
+        return head or ()
     if isinstance(head, str) and head != "auto":
         if not any(name == head for name, _ in model.named_modules() if name):
             raise ValueError(
@@ -70,7 +70,7 @@ def head_names(model: nn.Module, head: nn.Module | str | None) -> tuple[str, ...
 
 
 def head_swaps(
-    model: nn.Module, names: tuple[str, ...], head: nn.Module | str | None
+    model: nn.Module, names: tuple[str, ...], head: nn.Module | str | tuple[str, ...] | None
 ) -> list[Swap]:
     """Copies of these modules for the adapter; a module given as ``head`` stands for the last."""
     like = next(model.parameters())

@@ -24,6 +24,7 @@ Source: Lester et al. 2021 (arXiv:2104.08691).
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -37,6 +38,7 @@ from .method import Config, Plan, at_least, trained_dtype
 from .site import Layer, plain
 from .targets import named_modules
 
+_OTHER_TABLES = re.compile("position|wpe|token_type|segment|relative")
 _FILLED = {"segment_ids": 1, "attention_mask": 1, "token_type_ids": 0}
 
 
@@ -78,6 +80,8 @@ def find_encoder(model: nn.Module, skip: Sequence[str] = ()) -> tuple[str, str]:
         start = next(name for name, m in named if m is model.get_encoder())
         named = [(f"{start}.{n}", m) for n, m in named_modules(model.get_submodule(start))]
     tables = [(name, m) for name, m in named if isinstance(m, nn.Embedding)]
+    # a table of positions may have more rows than that of tokens
+    tables = [pair for pair in tables if not _OTHER_TABLES.search(pair[0])] or tables
     blocks = [name for name, m in named if isinstance(m, nn.ModuleList) and len(m)]
     if not tables or not blocks:
         raise ValueError(

@@ -81,6 +81,12 @@ def deactivate(registry: Registry) -> None:
         registry.handles[registry.active].leave()
 
 
+def freeze(model: nn.Module, registry: Registry, mine: set[int]) -> None:
+    """Note what is trainable in the base, and let nothing be. mine: ids of the adapter's own."""
+    registry.flags = [(p, p.requires_grad) for p in model.parameters() if id(p) not in mine]
+    model.requires_grad_(False)
+
+
 def check_alone(model: nn.Module) -> None:
     """Raises ValueError if adapters sit in ``model`` that were attached to a part of it, or to a
     whole of which it is a part: theirs and new ones would redirect the same modules.

@@ -11,12 +11,14 @@ from course_lib.peft import (
     AdaLoRAConfig,
     BitFitConfig,
     BottleneckConfig,
+    DoRAConfig,
     LoRAConfig,
     PrefixConfig,
     PromptConfig,
     attach,
     load,
 )
+from course_lib.peft.prompt import find_encoder
 from course_lib.peft.targets import EVERY_LINEAR, OUTPUT
 
 IDS = torch.randint(5, 60, (3, 7), generator=torch.Generator().manual_seed(1))
@@ -46,6 +48,7 @@ FAMILIES = {
 METHODS = {
     "lora": LoRAConfig(rank=4),
     "every linear": LoRAConfig(rank=4, targets=EVERY_LINEAR),
+    "dora": DoRAConfig(rank=4, targets=EVERY_LINEAR),
     "adalora": AdaLoRAConfig(total_steps=9, rank=4, target_rank=2),
     "houlsby": BottleneckConfig.houlsby(reduction=8),
     "pfeiffer": BottleneckConfig.pfeiffer(reduction=8),
@@ -64,7 +67,7 @@ REFUSED = {
     ("deberta-v2", "prefix"): "no attention",
     ("vit", "prompt"): "nn.Embedding",
 }
-SAME_AT_START = ("lora", "every linear", "adalora", "bitfit")
+SAME_AT_START = ("lora", "every linear", "dora", "adalora", "bitfit")
 MERGEABLE = SAME_AT_START
 
 
@@ -171,3 +174,9 @@ def test_what_the_conv1d_of_gpt_2_becomes_is_the_transposed_update():
     handle.merge()
     update = layer.scale * (layer.B @ layer.A).T
     assert before.shape == (32, 96) and (module.weight - before - update).abs().max() < 1e-6
+
+
+def test_the_token_table_is_found_beside_a_larger_table_of_positions():
+    assert find_encoder(model_of("gpt2")) == ("transformer", "wte")
+    assert find_encoder(model_of("t5")) == ("encoder", "embed_tokens")
+    assert find_encoder(model_of("bert")) == ("bert", "embeddings.word_embeddings")

@@ -12,6 +12,7 @@ from course_lib.peft import (
     AdaLoRAConfig,
     BitFitConfig,
     BottleneckConfig,
+    DoRAConfig,
     LoRAConfig,
     PrefixConfig,
     PromptConfig,
@@ -112,6 +113,33 @@ def test_dropout_is_on_the_low_rank_way_alone():
 def test_every_linear_layer_can_be_adapted_in_both_libraries():
     assert len(attach(ours(), LoRAConfig(rank=2, targets=EVERY_LINEAR)).layers) == 12
     assert len(attach(bert(), LoRAConfig(rank=2, targets=EVERY_LINEAR)).layers) == 12
+
+
+# -- DoRA ------------------------------------------------------------------------------------------
+
+
+def test_dora_is_its_formula_and_starts_as_the_base():
+    model = ours()
+    before = model(IDS)
+    handle = attach(model, DoRAConfig(rank=3, alpha=6))
+    assert (model(IDS) - before).abs().max() < 1e-12
+    shake(handle)
+    query = model.blocks[0].attention.query
+    layer = query.adapters["default"]
+    x = torch.randn(40, 16, dtype=torch.float64)
+    v = query.weight + 2 * layer.B @ layer.A
+    weight = layer.magnitude[:, None] * v / v.norm(dim=1, keepdim=True)
+    assert (query(x) - (x @ weight.T + query.bias)).abs().max() < 1e-12
+    assert (layer.merged(query)["weight"] - weight).abs().max() < 1e-13
+
+
+def test_dora_with_dropout_drops_what_the_update_sees_alone():
+    torch.manual_seed(0)
+    model = nn.ModuleDict({"query": nn.Linear(64, 64), "value": nn.Linear(64, 64)})
+    attach(model, DoRAConfig(rank=4, dropout=0.5))
+    x = torch.randn(8, 64)
+    plain = F.linear(x, model["query"].weight, model["query"].bias)
+    assert (model["query"](x) - plain).abs().max() < 1e-5
 
 
 # -- bottleneck ------------------------------------------------------------------------------------

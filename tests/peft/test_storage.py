@@ -139,7 +139,7 @@ def test_a_base_in_another_precision_is_loaded_with_a_warning(method, kind, tmp_
     assert {p.dtype for p in rounded.parameters()} == {torch.bfloat16}
 
 
-@pytest.mark.parametrize("method", sorted(set(METHODS) & {"lora", "adalora", "bitfit"}))
+@pytest.mark.parametrize("method", sorted(set(METHODS) & {"lora", "adalora", "dora", "bitfit"}))
 def test_on_a_bf16_base_it_merges_into_a_plain_bf16_model(method):
     model = classifier().bfloat16()
     handle = attach(model, METHODS[method])
