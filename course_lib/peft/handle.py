@@ -197,7 +197,8 @@ class Handle:
         """
         self._registry  # noqa: B018  (raises if detached)
         if self.merged:
-            raise ValueError(f"the adapter {self.name!r} is merged: twice would add it twice")
+            said = f"the adapter {self.name!r} is merged already"
+            raise ValueError(f"{said}: merging twice would add it twice")
         if not self.active:
             raise ValueError(f"the adapter {self.name!r} is not active: activate it first")
         for parameter, value in merged_weights(self.model, self.layers, self.config.kind):
