@@ -1,6 +1,6 @@
 """AdaLoRA: the update as a singular value decomposition, and ranks that go where they matter.
 
-    y = W x + b + s P diag(l) Q x    P (out, r),  l (r,),  Q (r, in),  s = alpha / r;  l starts at 0
+    y = W x + b + s P diag(l) Q x    P (out, r),  l (r,),  Q (r, in),  s as for LoRA;  l starts at 0
 
 One triplet (column of P, l_i, row of Q) is one rank. While training, three things happen at each
 step of the optimiser:
@@ -23,11 +23,14 @@ step of the optimiser:
    A triplet that is cut still has a gradient, and may come back as long as the budget falls.
 
 The steps are noticed by hooks that every optimiser of PyTorch calls, so any training loop will do.
+The number of steps, the smoothed I~ and U~ and which triplets are kept are part of the model's
+``state_dict``: a run that is resumed from it ends as one that was not stopped, bit for bit. An
+adapter's file does not hold them: a loaded adapter is cut no more.
 The paper has the squared Frobenius norm in 1; its code, ``peft`` and this file have the norm
 itself.
 
-Cost: LoRA's of the starting rank, 2 r^2 (in + out) operations for the penalty, and two numbers kept
-for each parameter.
+Cost: LoRA's of the starting rank (its memory, too), 2 r^2 (in + out) operations for the penalty,
+and two numbers kept for each parameter, beside the optimiser's two.
 
 Source: Zhang et al. 2023 (arXiv:2303.10512, equations 3 to 12, algorithm 1).
 
@@ -38,7 +41,9 @@ Source: Zhang et al. 2023 (arXiv:2303.10512, equations 3 to 12, algorithm 1).
 
 from __future__ import annotations
 
+import math
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -48,10 +53,13 @@ from torch import Tensor, nn
 from torch.optim import optimizer as optim
 from torch.utils.hooks import RemovableHandle
 
-from .lora import low_rank
-from .method import Config, Plan, at_least, check_dropout, check_rank
+from .fused import check_own_forward
+from .lora import low_rank, plus
+from .method import Config, Plan, at_least, check_dropout, check_rank, trained_dtype
 from .site import Layer
-from .targets import QUERY, VALUE, check_own_forward, find_modules
+from .targets import QUERY, VALUE, find_modules, is_linear, sizes
+
+PARTS = ("P", "values", "Q")
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,8 @@ class AdaLoRAConfig(Config):
     """total_steps: of the optimiser, known beforehand.  rank: r, of each matrix at the start;
     target_rank: what is left on average.  begin: steps before the first cut; end: steps after the
     last; every: steps between cuts.
-    alpha, dropout, targets: as for LoRA.  beta1, beta2: b1 and b2.  orthogonality: gamma.
+    alpha, dropout, targets, rank_stabilised: as for LoRA.  beta1, beta2: b1 and b2.
+    orthogonality: gamma.
 
     Raises ValueError naming the field that can't be.
     """
@@ -77,8 +86,10 @@ class AdaLoRAConfig(Config):
     beta2: float = 0.85
     orthogonality: float = 0.5
     targets: tuple[str, ...] = (QUERY, VALUE)
+    rank_stabilised: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         at_least(
             1,
             total_steps=self.total_steps,
@@ -106,11 +117,11 @@ class AdaLoRAConfig(Config):
     @property
     def scale(self) -> float:
         """s of the formula."""
-        return self.alpha / self.rank
+        return self.alpha / (math.sqrt(self.rank) if self.rank_stabilised else self.rank)
 
-    def build(self, model: nn.Module, skip: str | None, generator: torch.Generator) -> Plan:
+    def build(self, model: nn.Module, skip: Sequence[str], generator: torch.Generator) -> Plan:
         """Triplets for each target, and the budget over all of them."""
-        modules = find_modules(model, self.targets, nn.Linear, skip=skip)
+        modules = find_modules(model, self.targets, is_linear, skip=skip)
         check_own_forward(model, list(modules))
         check_rank(self.rank, modules)
         layers = {name: AdaLoRALayer(m, self, generator) for name, m in modules.items()}
@@ -120,24 +131,42 @@ class AdaLoRAConfig(Config):
 class AdaLoRALayer(Layer):
     """P, l and Q for one linear layer."""
 
-    def __init__(self, base: nn.Linear, config: AdaLoRAConfig, generator: torch.Generator) -> None:
+    def __init__(self, base: nn.Module, config: AdaLoRAConfig, generator: torch.Generator) -> None:
         super().__init__()
         r, self.scale, self.dropout = config.rank, config.scale, config.dropout
 
+        like = dict(device=base.weight.device, dtype=trained_dtype(base.weight))
+
         def small(*shape: int) -> nn.Parameter:
-            return nn.Parameter((torch.randn(*shape, generator=generator) * 0.02).to(base.weight))
+            return nn.Parameter((torch.randn(*shape, generator=generator) * 0.02).to(**like))
 
-        self.P, self.Q = small(base.out_features, r), small(r, base.in_features)
-        self.values = nn.Parameter(base.weight.new_zeros(r))
+        n_out, n_in = sizes(base)
+        self.P, self.Q = small(n_out, r), small(r, n_in)
+        self.values = nn.Parameter(torch.zeros(r, **like))
+        for part in PARTS:
+            self.register_buffer(f"smooth_{part}", torch.zeros_like(getattr(self, part).data))
+            self.register_buffer(f"unsteady_{part}", torch.zeros_like(getattr(self, part).data))
+        self.register_buffer("kept", torch.ones(r, dtype=torch.bool, device=base.weight.device))
+        # set on the first layer only, which keeps the number of steps in the model's state
+        self.budget: Budget | None = None
 
-    def forward(self, base: nn.Linear, x: Float[Tensor, "... i"]) -> Float[Tensor, "... o"]:
+    def get_extra_state(self) -> Tensor:
+        """For ``state_dict``: the budget's step, or -1 on all layers but the first."""
+        return torch.tensor(self.budget.step if self.budget else -1)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """The inverse."""
+        if self.budget:
+            self.budget.step = int(state)
+
+    def forward(self, base: nn.Module, x: Float[Tensor, "... i"]) -> Float[Tensor, "... o"]:
         """W x + b + s P diag(l) Q x."""
         dropout = self.dropout if self.training else 0.0
         return low_rank(base, x, self.values[:, None] * self.Q, self.P, self.scale, dropout)
 
-    def merged(self, base: nn.Linear) -> dict[str, Tensor]:
+    def merged(self, base: nn.Module) -> dict[str, Tensor]:
         """W + s P diag(l) Q."""
-        return {"weight": torch.addmm(base.weight, self.P * self.values, self.Q, alpha=self.scale)}
+        return {"weight": plus(base, self.P * self.values, self.Q, self.scale)}
 
 
 def budget(config: AdaLoRAConfig, n_matrices: int, step: int) -> int:
@@ -169,9 +198,7 @@ class Budget:
 
     def __init__(self, config: AdaLoRAConfig, layers: dict[str, AdaLoRALayer]) -> None:
         self.config, self.layers, self.step = config, layers, 0
-        self.smooth: dict[str, Tensor] = {}
-        self.unsteady: dict[str, Tensor] = {}
-        self.kept: dict[str, Tensor] | None = None
+        next(iter(layers.values())).budget = self
         _watch(self)
 
     def __setstate__(self, state: dict) -> None:
@@ -182,7 +209,8 @@ class Budget:
     def finish(self) -> None:
         """No cuts any more: what is 0 now stays 0 (after loading)."""
         self.step = self.config.total_steps
-        self.kept = {name: layer.values != 0 for name, layer in self.layers.items()}
+        for layer in self.layers.values():
+            layer.kept = layer.values != 0
 
     def rank_pattern(self) -> dict[str, int]:
         """How many triplets each matrix has left."""
@@ -217,33 +245,33 @@ class Budget:
         due = config.begin < self.step < last and self.step % config.every == 0
         if due or self.step == last:
             self._cut(budget(config, len(self.layers), self.step))
-        elif self.step > last and self.kept is not None:
-            for name, layer in self.layers.items():
-                layer.values.masked_fill_(~self.kept[name], 0)
+        elif self.step > last:
+            for layer in self.layers.values():
+                layer.values.masked_fill_(~layer.kept, 0)
 
     def _note(self) -> None:
         b1, b2 = self.config.beta1, self.config.beta2
-        for name, layer in self.layers.items():
-            for part, w in (("P", layer.P), ("values", layer.values), ("Q", layer.Q)):
+        for layer in self.layers.values():
+            for part in PARTS:
+                w = getattr(layer, part)
                 if w.grad is None:
                     continue
-                key, sensitivity = f"{name}.{part}", (w * w.grad).abs()
-                smooth = b1 * self.smooth.get(key, torch.zeros_like(w)) + (1 - b1) * sensitivity
+                sensitivity = (w * w.grad).abs()
+                smooth = b1 * getattr(layer, f"smooth_{part}") + (1 - b1) * sensitivity
                 away = (sensitivity - smooth).abs()
-                self.unsteady[key] = (
-                    b2 * self.unsteady.get(key, torch.zeros_like(w)) + (1 - b2) * away
-                )
-                self.smooth[key] = smooth
+                unsteady = b2 * getattr(layer, f"unsteady_{part}") + (1 - b2) * away
+                setattr(layer, f"smooth_{part}", smooth)
+                setattr(layer, f"unsteady_{part}", unsteady)
 
     def scores(self) -> dict[str, Float[Tensor, " r"]]:
         """The importance of each triplet."""
 
-        def of(name: str, part: str) -> Tensor:
-            return self.smooth[f"{name}.{part}"] * self.unsteady[f"{name}.{part}"]
+        def of(layer: AdaLoRALayer, part: str) -> Tensor:
+            return getattr(layer, f"smooth_{part}") * getattr(layer, f"unsteady_{part}")
 
         return {
-            name: of(name, "values") + of(name, "P").mean(0) + of(name, "Q").mean(1)
-            for name in self.layers
+            name: of(layer, "values") + of(layer, "P").mean(0) + of(layer, "Q").mean(1)
+            for name, layer in self.layers.items()
         }
 
     def _cut(self, left: int) -> None:
@@ -252,9 +280,9 @@ class Budget:
         if (cut := len(everything) - left) < 1:
             return
         threshold = everything.kthvalue(cut).values
-        self.kept = {name: score > threshold for name, score in scores.items()}
         for name, layer in self.layers.items():
-            layer.values.masked_fill_(~self.kept[name], 0)
+            layer.kept = scores[name] > threshold
+            layer.values.masked_fill_(~layer.kept, 0)
 
 
 _WATCHING: weakref.WeakSet[Budget] = weakref.WeakSet()

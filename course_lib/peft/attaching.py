@@ -33,18 +33,28 @@ from torch import nn
 from .adalora import AdaLoRAConfig
 from .bitfit import BitFitConfig
 from .bottleneck import BottleneckConfig
+from .dora import DoRAConfig
 from .handle import Handle
+from .heads import head_names, head_swaps
+from .interchange import fill, read_peft
 from .lora import LoRAConfig
 from .method import Config
 from .prefix import PrefixConfig
 from .prompt import PromptConfig
-from .registry import REGISTRY, Registry, check_none_merged, deactivate
+from .registry import REGISTRY, Registry, check_alone, check_none_merged, deactivate, freeze
 from .storage import AdapterError, read
 
-METHODS = (AdaLoRAConfig, BitFitConfig, BottleneckConfig, LoRAConfig, PrefixConfig, PromptConfig)
+METHODS = (
+    AdaLoRAConfig,
+    BitFitConfig,
+    BottleneckConfig,
+    DoRAConfig,
+    LoRAConfig,
+    PrefixConfig,
+    PromptConfig,
+)
 CONFIGS: dict[str, type[Config]] = {config.kind: config for config in METHODS}
 """The methods' configurations by name."""
-HEADS = ("head", "classifier", "score", "qa_outputs")
 
 
 def attach(
@@ -52,28 +62,30 @@ def attach(
     config: Config,
     *,
     name: str = "default",
-    head: nn.Module | str | None = "auto",
+    head: nn.Module | str | tuple[str, ...] | None = "auto",
     generator: torch.Generator | None = None,
 ) -> Handle:
     """Put an adapter on ``model``, in place, freeze everything else, and make it the active one.
 
-    head: what is trained whole and travels with the adapter: "auto" copies the model's child
-        ``head`` (or ``classifier``, ``score``, ``qa_outputs``) if there is one; another name copies
-        that child; a module stands in the model's head's place, for instance with other classes;
-        None leaves the head frozen.
+    head: what is trained whole and travels with the adapter: "auto" copies the model's head if it
+        has one (see ``heads``); a name (or several) copies that child; a module stands in the
+        place of the model's head, for instance with other classes; None leaves the head frozen.
     generator: of the first weights; ``None`` means seed 0.
 
-    Raises ValueError if a name is taken, another adapter is merged, or the method can't do it.
+    Raises ValueError if a name is taken, another adapter is merged, a part of the model or the
+    whole of which it is a part has adapters already, or the method can't do it.
     """
+    check_alone(model)
     registry = model.__dict__.setdefault(REGISTRY, Registry())
     before = registry.active
     try:
         _check_name(name, registry)
         check_none_merged(registry)
         deactivate(registry)
-        path = _head_name(model, head)
-        plan = config.build(model, path, generator or torch.Generator().manual_seed(0))
-        handle = Handle(model, config, name, plan, path, head)
+        names = head_names(model, head)
+        plan = config.build(model, names, generator or torch.Generator().manual_seed(0))
+        handle = Handle(model, config, name, plan, head_swaps(model, names, head))
+        handle.insert()
     except ValueError:
         if not registry.handles:
             del model.__dict__[REGISTRY]
@@ -81,9 +93,7 @@ def attach(
             registry.handles[before].activate()
         raise
     if not registry.handles:
-        registry.flags = [(p, p.requires_grad) for p in model.parameters()]
-        model.requires_grad_(False)
-    handle.insert()
+        freeze(model, registry, {id(p) for p in handle.parameters()})
     registry.handles[name] = handle
     handle.activate()
     return handle
@@ -117,6 +127,26 @@ def load(
     return handle
 
 
+def load_peft(model: nn.Module, folder: str | os.PathLike, *, name: str = "default") -> Handle:
+    """Attach an adapter that the library ``peft``, or ``Handle.save_peft``, has written to
+    ``folder``, with the head that is in it, and make it the active one.
+
+    Raises AdapterError if a file is missing or damaged, does not fit the model, or holds what this
+    package does not have; then nothing is attached.
+    """
+    folder = Path(folder)
+    config, heads, tensors = read_peft(folder, model)
+    handle = attach(model, config, name=name, head=heads)
+    try:
+        fill(folder, config, handle.layers, handle.head_swaps(), tensors)
+    except AdapterError:
+        handle.detach()
+        raise
+    if handle.watcher is not None:
+        handle.watcher.finish()
+    return handle
+
+
 def _check_name(name: str, registry: Registry) -> None:
     if name in registry.handles:
         raise ValueError(
@@ -124,23 +154,3 @@ def _check_name(name: str, registry: Registry) -> None:
         )
     if not name or "." in name:
         raise ValueError(f"name must be a word without dots, got {name!r}")
-
-
-def _head_name(model: nn.Module, head: nn.Module | str | None) -> str | None:
-    if head is None:
-        return None
-    children = [name for name in HEADS if isinstance(getattr(model, name, None), nn.Module)]
-    if head == "auto":
-        return children[0] if children else None
-    if isinstance(head, str):
-        if not any(name == head for name, _ in model.named_modules() if name):
-            raise ValueError(
-                f"head: the model has no child {head!r}; it has "
-                f"{[n for n, _ in model.named_children()]}"
-            )
-        return head
-    if not children:
-        raise ValueError(
-            f"head: the model has no head to replace (a child named {', '.join(HEADS)})"
-        )
-    return children[0]

@@ -12,7 +12,8 @@ Where a block normalises before its layers, there is no norm after the feed-forw
 ``BottleneckConfig(targets=(OUTPUT,))`` then puts one adapter a block on the feed-forward output.
 
 Cost: 2 m d_model + m + d_model parameters a place. f is not linear, so nothing can be merged: each
-place costs two more products, one after the other, at every use.
+place costs two more products, one after the other, at every use. Memory: h and f's input, d_model +
+2 m numbers a token and place, are kept for the backward pass.
 
 Sources: Houlsby et al. 2019 (arXiv:1902.00751, section 2.1), Pfeiffer et al. 2021
 (arXiv:2005.00247, and the places that their library ``adapters`` takes).
@@ -23,6 +24,7 @@ True
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -31,9 +33,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from .method import Config, Plan, at_least
+from .fused import check_own_forward
+from .method import Config, Plan, at_least, trained_dtype
 from .site import Layer, plain
-from .targets import ATTENTION_OUTPUT, FEED_FORWARD_NORM, OUTPUT, check_own_forward, find_modules
+from .targets import ATTENTION_OUTPUT, FEED_FORWARD_NORM, OUTPUT, find_modules, is_linear, sizes
 
 ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu, "swish": F.silu}
 
@@ -54,6 +57,7 @@ class BottleneckConfig(Config):
     targets: tuple[str, ...] = (ATTENTION_OUTPUT, OUTPUT)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         at_least(1, reduction=self.reduction)
         if self.activation not in ACTIVATIONS:
             raise ValueError(
@@ -72,22 +76,22 @@ class BottleneckConfig(Config):
         """
         return cls(reduction, activation, (FEED_FORWARD_NORM,))
 
-    def build(self, model: nn.Module, skip: str | None, generator: torch.Generator) -> Plan:
+    def build(self, model: nn.Module, skip: Sequence[str], generator: torch.Generator) -> Plan:
         """One small network a target."""
         modules = find_modules(model, self.targets, nn.Module, skip=skip)
         layers: dict[str, Layer] = {}
         for name, module in modules.items():
-            if isinstance(module, nn.LayerNorm):
+            if _is_layer_norm(module):
                 if getattr(model.get_submodule(name.rpartition(".")[0]), "pre", False):
                     raise ValueError(
                         f"{name} normalises before its layer; Pfeiffer's adapter needs the norm "
                         "after it. Take BottleneckConfig(targets=(OUTPUT,))"
                     )
                 layers[name] = NormBottleneck(
-                    module.normalized_shape[-1], module.weight, self, generator
+                    module.weight.shape[-1], module.weight, self, generator
                 )
-            elif isinstance(module, nn.Linear):
-                layers[name] = Bottleneck(module.out_features, module.weight, self, generator)
+            elif is_linear(module):
+                layers[name] = Bottleneck(sizes(module)[0], module.weight, self, generator)
         if not layers:
             raise ValueError(
                 f"targets: {self.targets} match no linear layer and no layer norm, but "
@@ -95,6 +99,12 @@ class BottleneckConfig(Config):
             )
         check_own_forward(model, list(layers))
         return Plan(layers)
+
+
+def _is_layer_norm(module: nn.Module) -> bool:
+    """PyTorch's, or one that a family of ``transformers`` wrote itself (DeBERTa)."""
+    own = type(module).__name__.endswith("LayerNorm") and hasattr(module, "weight")
+    return isinstance(module, nn.LayerNorm) or own
 
 
 class Bottleneck(Layer):
@@ -114,13 +124,14 @@ class Bottleneck(Layer):
         for linear in (self.down, self.up):
             nn.init.trunc_normal_(linear.weight, std=0.01, a=-0.02, b=0.02, generator=generator)
             nn.init.zeros_(linear.bias)
-        self.to(like)
+        self.to(like.device, trained_dtype(like))
 
     def adapter(self, h: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
-        """U f(D h + d) + u."""
-        return self.up(self.activation(self.down(h)))
+        """U f(D h + d) + u, in the adapter's own precision."""
+        inner = self.activation(self.down(h.to(self.down.weight.dtype)))
+        return self.up(inner).to(h.dtype)
 
-    def forward(self, base: nn.Linear, x: Float[Tensor, "... i"]) -> Float[Tensor, "... d"]:
+    def forward(self, base: nn.Module, x: Float[Tensor, "... i"]) -> Float[Tensor, "... d"]:
         """h + adapter(h), h = W x + b."""
         h = plain(base, x)
         return h + self.adapter(h)

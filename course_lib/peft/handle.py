@@ -8,15 +8,18 @@ others.
 from __future__ import annotations
 
 import contextlib
-import copy
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from . import site
+from .fused import keep_ordinary
+from .heads import as_the_base
+from .interchange import write_peft
 from .merging import merged_weights
 from .method import Config, Plan
 from .registry import REGISTRY, Registry, check_none_merged, deactivate, handles
@@ -34,20 +37,23 @@ class Handle:
         config: Config,
         name: str,
         plan: Plan,
-        head: str | None,
-        new_head: nn.Module | str | None,
+        heads: list[Swap],
     ) -> None:
-        self.model, self.config, self.name, self.head = model, config, name, head
-        self.layers, self.swaps, self.watcher = plan.layers, list(plan.swaps), plan.watcher
+        self.model, self.config, self.name = model, config, name
+        self.heads = tuple(swap.path for swap in heads)
+        self.layers, self.swaps, self.watcher = plan.layers, plan.swaps + heads, plan.watcher
         self._originals: list[tuple[nn.Parameter, Tensor]] = []
+        self._kept_ordinary: list[RemovableHandle] = []
         self.merged = False
-        if head:
-            parent, _, child = head.rpartition(".")
-            owner = model.get_submodule(parent)
-            given = isinstance(new_head, nn.Module)
-            own = new_head if given else copy.deepcopy(owner._modules[child])
-            like = next(model.parameters())
-            self.swaps.append(Swap(owner, child, head, owner._modules[child], own.to(like.device)))
+
+    @property
+    def head(self) -> str | None:
+        """The name of the head (the last of ``heads``), or None."""
+        return self.heads[-1] if self.heads else None
+
+    def head_swaps(self) -> list[Swap]:
+        """Those of ``swaps`` that are the head's."""
+        return [swap for swap in self.swaps if swap.path in self.heads]
 
     # -- what is trained --------------------------------------------------------------------------
 
@@ -67,17 +73,11 @@ class Handle:
         """How many parameters, and what they cost; print it."""
         mine = {id(p) for h in handles(self.model).values() for p in h.parameters()}
         base = sum(p.numel() for p in self.model.parameters() if id(p) not in mine)
-        swapped = [s.base for s in self.swaps]
-        put_aside = [
-            p for b in swapped for p in (b.parameters() if isinstance(b, nn.Module) else [b])
-        ]
-        base += sum(p.numel() for p in put_aside) if self.active else 0
-        head = sum(
-            p.numel() for s in self.swaps if s.path == self.head for _, p in s.own_parameters()
-        )
+        head = sum(p.numel() for swap in self.head_swaps() for _, p in swap.own_parameters())
         all_of_it = sum(p.numel() for p in self.parameters())
-        places = len(self.layers) + len(self.swaps) - bool(self.head)
-        return Summary(self.name, self.config.kind, places, all_of_it - head, head, base)
+        places = set(self.layers) | {s.path.removesuffix(".bias") for s in self.swaps}
+        n_places = len(places - set(self.heads))
+        return Summary(self.name, self.config.kind, n_places, all_of_it - head, head, base)
 
     # -- switching --------------------------------------------------------------------------------
 
@@ -137,8 +137,7 @@ class Handle:
 
     def enter(self) -> None:
         """Put the adapter into the forward pass, and let its parameters train."""
-        for path in self.layers:
-            site.enable(self.model.get_submodule(path), self.name)
+        self._redirect(True)
         for swap in self.swaps:
             swap.put(own=True)
         for parameter in self.parameters():
@@ -147,8 +146,7 @@ class Handle:
 
     def leave(self) -> None:
         """Take it out of the forward pass; its parameters stop training."""
-        for path in self.layers:
-            site.disable(self.model.get_submodule(path))
+        self._redirect(False)
         for swap in self.swaps:
             swap.put(own=False)
         # they stay below the model: no optimiser must find them
@@ -156,17 +154,33 @@ class Handle:
             parameter.requires_grad_(False)
         self.model.__dict__[REGISTRY].active = None
 
+    def _redirect(self, on: bool) -> None:
+        for path in self.layers:
+            module = self.model.get_submodule(path)
+            site.enable(module, self.name) if on else site.disable(module)
+        for hook in self._kept_ordinary:
+            hook.remove()
+        self._kept_ordinary = keep_ordinary(self.model, self.layers) if on else []
+
     def insert(self) -> None:
         """Put the layers below their modules, all or none. Raises ValueError."""
-        done = []
+        layers, swaps = [], []
         try:
             for path, layer in self.layers.items():
                 site.insert(self.model.get_submodule(path), self.name, layer)
-                done.append(path)
+                layers.append(path)
+            for swap in self.swaps:
+                swap.insert(self.name)
+                swaps.append(swap)
         except ValueError:
-            for path in done:
-                site.remove(self.model.get_submodule(path), self.name)
+            self._take_out(layers, swaps)
             raise
+
+    def _take_out(self, layers: Iterable[str], swaps: Iterable[Swap]) -> None:
+        for path in layers:
+            site.remove(self.model.get_submodule(path), self.name)
+        for swap in swaps:
+            swap.remove(self.name)
 
     # -- merging ----------------------------------------------------------------------------------
 
@@ -183,17 +197,15 @@ class Handle:
         """
         self._registry  # noqa: B018  (raises if detached)
         if self.merged:
-            raise ValueError(
-                f"the adapter {self.name!r} is merged already: merging twice would add it twice"
-            )
+            said = f"the adapter {self.name!r} is merged already"
+            raise ValueError(f"{said}: merging twice would add it twice")
         if not self.active:
             raise ValueError(f"the adapter {self.name!r} is not active: activate it first")
         for parameter, value in merged_weights(self.model, self.layers, self.config.kind):
             self._originals.append((parameter, parameter.data))
             parameter.data = value
-        for path in self.layers:
-            site.disable(self.model.get_submodule(path))
-        self.merged = True
+        self._redirect(False)
+        self._set_merged(True)
         if not keep:
             self._forget()
 
@@ -203,9 +215,14 @@ class Handle:
             raise ValueError(f"the adapter {self.name!r} is not merged")
         for parameter, value in self._originals:
             parameter.data = value
-        self._originals, self.merged = [], False
-        for path in self.layers:
-            site.enable(self.model.get_submodule(path), self.name)
+        self._originals = []
+        self._set_merged(False)
+        self._redirect(True)
+
+    def _set_merged(self, merged: bool) -> None:
+        self.merged = merged
+        for swap in self.swaps:
+            swap.merged = merged
 
     def _forget(self) -> None:
         """The merged weights are the base's now."""
@@ -216,9 +233,11 @@ class Handle:
             raise ValueError(
                 f"merge(keep=False) would change the base under {others}: detach them first"
             )
-        self._originals, self.merged = [], False
-        for path in self.layers:
-            site.remove(self.model.get_submodule(path), self.name)
+        self._originals = []
+        self._set_merged(False)
+        for swap in self.head_swaps():
+            as_the_base(swap)
+        self._take_out(self.layers, self.swaps)
         self._end(registry)
 
     # -- leaving ----------------------------------------------------------------------------------
@@ -233,8 +252,7 @@ class Handle:
             self.unmerge()
         if self.active:
             self.leave()
-        for path in self.layers:
-            site.remove(self.model.get_submodule(path), self.name)
+        self._take_out(self.layers, self.swaps)
         self._end(registry)
 
     def _end(self, registry: Registry) -> None:
@@ -250,28 +268,26 @@ class Handle:
         """Of the base's weights, without its head."""
         with self.off():
             mine = {id(p) for h in handles(self.model).values() for p in h.parameters()}
-            head = f"{self.head}." if self.head else None
-            named = [
-                (name, p)
-                for name, p in self.model.named_parameters()
-                if id(p) not in mine and not (head and name.startswith(head))
-            ]
-            return Fingerprint.of(named)
+            heads = tuple(f"{name}." for name in self.heads)
+            named = [(n, p) for n, p in self.model.named_parameters() if id(p) not in mine]
+            return Fingerprint.of((n, p) for n, p in named if not n.startswith(heads))
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write the adapter's weights, its head's included, into one safetensors file.
 
         Raises AdapterError.
         """
-        path = Path(path)
-        write(
-            path,
-            list(self.named_parameters()),
-            self.config.kind,
-            self.config.values(),
-            self.fingerprint(),
-        )
-        return path
+        config, named = self.config.now(self.layers), list(self.named_parameters())
+        write(Path(path), named, config.kind, config.values(), self.fingerprint())
+        return Path(path)
+
+    def save_peft(self, folder: str | os.PathLike) -> Path:
+        """Write the folder that the library ``peft`` reads; ``load_peft`` reads it, too.
+
+        Raises AdapterError for a method that is not in ``peft``, or is another one there.
+        """
+        write_peft(Path(folder), self.model, self.config, self.layers, self.head_swaps())
+        return Path(folder)
 
     def load(self, path: str | os.PathLike) -> None:
         """Replace this adapter's weights by those of ``path``.

@@ -7,13 +7,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .site import Layer, Swap
+from .targets import sizes
 
 
 @dataclass
@@ -34,9 +36,25 @@ class Config:
 
     kind: ClassVar[str] = ""
 
-    def build(self, model: nn.Module, skip: str | None, generator: torch.Generator) -> Plan:
-        """The new layers for ``model``; nothing is changed in it. skip: the head's name."""
+    def __post_init__(self) -> None:
+        """Check ``targets``: one pattern is the tuple of it. Raises ValueError for none."""
+        targets = getattr(self, "targets", None)
+        if isinstance(targets, str):
+            object.__setattr__(self, "targets", targets := (targets,))
+        if targets is not None and not (targets and all(isinstance(t, str) and t for t in targets)):
+            raise ValueError(
+                f"targets must be ends of names of modules, at least one, got {targets!r}: without "
+                "a target the head alone would be trained (then freeze the rest, and take no "
+                "adapter)"
+            )
+
+    def build(self, model: nn.Module, skip: Sequence[str], generator: torch.Generator) -> Plan:
+        """The new layers for ``model``; nothing is changed in it. skip: the head's names."""
         raise NotImplementedError
+
+    def now(self, layers: Mapping[str, Layer]) -> Config:
+        """The configuration with which these layers, as they are now, would be made again."""
+        return self
 
     def values(self) -> dict:
         """The fields as plain values, for JSON."""
@@ -50,14 +68,14 @@ class Config:
         return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
 
 
-def check_rank(rank: int, modules: dict[str, nn.Linear]) -> None:
+def check_rank(rank: int, modules: dict[str, nn.Module]) -> None:
     """Raise ValueError for a rank above the smaller side of a target's matrix."""
     for name, module in modules.items():
-        most = min(module.in_features, module.out_features)
+        most, shape = min(sizes(module)), " x ".join(map(str, sizes(module)))
         if rank > most:
             raise ValueError(
-                f"rank {rank} is above the size of {name} ({module.out_features} x "
-                f"{module.in_features}): no matrix of that shape has a rank above {most}"
+                f"rank {rank} is above the size of {name} ({shape}): no matrix of that shape has a "
+                f"rank above {most}"
             )
 
 
@@ -72,3 +90,11 @@ def check_dropout(dropout: float) -> None:
     """Raise ValueError unless it is in [0, 1)."""
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+
+
+def trained_dtype(like: Tensor) -> torch.dtype:
+    """The type of an adapter's parameters beside ``like``: its own, or float32 where it has less.
+
+    In bf16, with 8 bits of precision, most steps of an optimiser would round to nothing.
+    """
+    return like.dtype if like.dtype in (torch.float32, torch.float64) else torch.float32

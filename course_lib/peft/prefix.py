@@ -13,9 +13,12 @@ How it gets into an attention that knows nothing of it: while the module runs, e
 ``scaled_dot_product_attention`` is intercepted, its keys and values get the prefix in front, its
 mask p columns that everybody sees. So it works in any module that calls that function (this
 course's, ``transformers`` with its default attention). The prefix has no position: a rotary
-embedding does not turn it, and the text keeps its own places (``peft`` shifts them by p).
+embedding does not turn it, and the text keeps its own places unless ``shift`` is set (``peft``
+shifts them by p). It is not in the cache of ``generate``, but put in front of it at each step.
 
 Cost: 2 L p d parameters, and p more columns in each attention, at every use: it can't be merged.
+Memory: keys and values are copied once more in each attention; the activations of all layers are
+kept for the backward pass.
 
 Source: Li and Liang 2021 (arXiv:2101.00190).
 
@@ -25,7 +28,8 @@ Source: Li and Liang 2021 (arXiv:2101.00190).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -36,9 +40,11 @@ from torch.overrides import TorchFunctionMode
 
 from course_lib.encoder.dropout import attention_with_dropout
 
-from .method import Config, Plan, at_least
+from .architectures import architecture
+from .method import Config, Plan, at_least, trained_dtype
+from .prompt import by_name, cached, find_encoder, first_position
 from .site import Layer, plain
-from .targets import ATTENTION, KEY, find_modules
+from .targets import ATTENTION, KEY, find_modules, is_linear, sizes
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class PrefixConfig(Config):
     """n_tokens: p.  hidden: m, the width of the reparameterising network; 0 trains the prefixes
     themselves.
     std: of the first prefixes.  targets: attention modules.
+    shift: the text's positions begin at p, behind the prefix, as in ``peft``.
 
     Raises ValueError naming the field that can't be.
     """
@@ -55,15 +62,17 @@ class PrefixConfig(Config):
     hidden: int = 0
     std: float = 0.02
     targets: tuple[str, ...] = (ATTENTION,)
+    shift: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         at_least(1, n_tokens=self.n_tokens)
         at_least(0, hidden=self.hidden, std=self.std)
 
-    def build(self, model: nn.Module, skip: str | None, generator: torch.Generator) -> Plan:
+    def build(self, model: nn.Module, skip: Sequence[str], generator: torch.Generator) -> Plan:
         """One source of prefixes, and a layer for each attention."""
         modules = find_modules(model, self.targets, nn.Module, skip=skip)
-        keys = find_modules(model, (KEY,), nn.Linear, skip=skip)
+        keys = find_modules(model, (KEY,), is_linear, skip=skip)
         sites = {
             name: linear
             for key, linear in keys.items()
@@ -75,7 +84,9 @@ class PrefixConfig(Config):
                 f"linear layer named like {KEY!r}: prefix tuning needs the attention modules "
                 "themselves"
             )
-        widths = {linear.out_features for linear in sites.values()}
+        known = architecture(model)
+        parts = known[1].fused if known else 1
+        widths = {sizes(linear)[0] // parts for linear in sites.values()}
         if len(widths) > 1:
             raise ValueError(
                 f"the attentions have keys of several widths, {sorted(widths)}: name one kind in "
@@ -84,7 +95,15 @@ class PrefixConfig(Config):
         source = PrefixSource(
             len(sites), widths.pop(), self, next(iter(sites.values())).weight, generator
         )
-        return Plan({name: PrefixLayer(i, source) for i, name in enumerate(sites)})
+        layers: dict[str, Layer] = {name: PrefixLayer(i, source) for i, name in enumerate(sites)}
+        if self.shift:
+            layers[find_encoder(model, skip)[0]] = LaterText(self.n_tokens)
+        return Plan(layers)
+
+    def now(self, layers: Mapping[str, Layer]) -> PrefixConfig:
+        """Without the network, once it is folded."""
+        first = next(iter(layers.values()))
+        return replace(self, hidden=0) if first.shared[0].mlp is None else self
 
 
 class PrefixSource(nn.Module):
@@ -106,7 +125,7 @@ class PrefixSource(nn.Module):
                 bound = linear.in_features**-0.5
                 for parameter in (linear.weight, linear.bias):
                     nn.init.uniform_(parameter, -bound, bound, generator=generator)
-        self.to(like)
+        self.to(like.device, trained_dtype(like))
 
     def forward(self, layer: int) -> tuple[Float[Tensor, "p d"], Float[Tensor, "p d"]]:
         """Keys and values for one layer; of the network's last product, only the part that the
@@ -150,7 +169,8 @@ class PrefixLayer(Layer):
         if not mode.calls:
             raise ValueError(
                 f"{type(base).__name__} did not call scaled_dot_product_attention, so the prefix "
-                "was not seen: load the model with attn_implementation='sdpa'"
+                "was not seen: load the model with attn_implementation='sdpa', or, where it has "
+                "none, take another method"
             )
         return out
 
@@ -161,6 +181,34 @@ class PrefixLayer(Layer):
             with torch.no_grad():
                 rows = source.mlp(source.rows)
             source.rows, source.mlp = nn.Parameter(rows), None
+
+
+class LaterText(Layer):
+    """At the encoder: the text's positions begin at p."""
+
+    not_merged_because = PrefixLayer.not_merged_because
+
+    def __init__(self, p: int) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, base: nn.Module, *args: object, **kwargs: object) -> object:
+        """The encoder's output; ``position_ids`` are moved by p, or made."""
+        kwargs = by_name(base, args, kwargs)
+        places = kwargs.get("position_ids")
+        if places is None:
+            given = kwargs.get("input_ids")
+            given = kwargs["inputs_embeds"][..., 0] if given is None else given
+            past, first = kwargs.get("past_key_values"), first_position(base)
+            before = past.get_seq_length() if cached(past) else 0
+            places = torch.arange(before, before + given.shape[1], device=given.device)[None]
+            if first and not given.is_floating_point():
+                # RoBERTa gives padding a place of its own
+                real = (given != first - 1).long()
+                kwargs["position_ids"] = (real.cumsum(1) + before + self.p) * real + first - 1
+                return plain(base, **kwargs)
+            places = places + first
+        return plain(base, **(kwargs | {"position_ids": places + self.p}))
 
 
 class _Prefixed(TorchFunctionMode):
@@ -181,11 +229,14 @@ class _Prefixed(TorchFunctionMode):
         p, q = len(self.keys), kwargs["query"]
         for name, prefix in (("key", self.keys), ("value", self.values)):
             there = kwargs[name]  # (b, h, t, e)
-            rows = prefix.view(p, there.shape[1], -1).transpose(0, 1).to(there.dtype)  # (h, p, e)
+            t = there.shape[2]
+            rows = prefix.view(p, -1, there.shape[-1]).transpose(0, 1).to(there.dtype)  # (h, p, e)
+            # grouped queries: keys and values come repeated where a mask is given
+            rows = rows.repeat_interleave(there.shape[1] // len(rows), dim=0)
             kwargs[name] = torch.cat((rows.expand(there.shape[0], -1, -1, -1), there), dim=2)
         mask = kwargs.get("attn_mask")
         if kwargs.pop("is_causal", False):
-            mask = torch.ones(q.shape[2], q.shape[2], dtype=torch.bool, device=q.device).tril()
+            mask = torch.ones(q.shape[2], t, dtype=torch.bool, device=q.device).tril()
         if mask is not None:
             kwargs["attn_mask"] = F.pad(mask, (p, 0), value=mask.dtype == torch.bool)
         return function(**kwargs)

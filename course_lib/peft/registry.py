@@ -12,6 +12,7 @@ from typing import Protocol
 
 from torch import nn
 
+from .site import ASIDE, SLOT
 from .summary import Summary
 
 REGISTRY = "_course_adapters"
@@ -78,3 +79,29 @@ def deactivate(registry: Registry) -> None:
     """Take the active adapter, if there is one, out of the forward pass."""
     if registry.active:
         registry.handles[registry.active].leave()
+
+
+def freeze(model: nn.Module, registry: Registry, mine: set[int]) -> None:
+    """Note what is trainable in the base, and let nothing be. mine: ids of the adapter's own."""
+    registry.flags = [(p, p.requires_grad) for p in model.parameters() if id(p) not in mine]
+    model.requires_grad_(False)
+
+
+def check_alone(model: nn.Module) -> None:
+    """Raises ValueError if adapters sit in ``model`` that were attached to a part of it, or to a
+    whole of which it is a part: theirs and new ones would redirect the same modules.
+    """
+    mine = set(handles(model))
+    for path, module in model.named_modules():
+        if path and REGISTRY in module.__dict__:
+            raise ValueError(
+                f"the part {path!r} of the model has adapters of its own, "
+                f"{sorted(handles(module))}: detach them, or attach to that part under another name"
+            )
+        for slot in (SLOT, ASIDE):
+            foreign = set(module._modules[slot]._modules) - mine if slot in module._modules else ()
+            if foreign:
+                raise ValueError(
+                    f"{path or type(model).__name__} has adapters {sorted(foreign)} of a larger "
+                    "model of which this one is a part: detach them, or attach to the whole"
+                )

@@ -8,10 +8,13 @@ The layer stands below the module (``query.adapters.NAME``), so the model's ``pa
 base changes. Taking the redirection away is deleting one attribute; the base has never been
 touched, so it comes back bit for bit.
 
-A ``Swap`` is the other way to adapt: one parameter (a bias) or one module (a head) of the base is
-put aside and the adapter's own stands in its place.
+A ``Swap`` is the other way to adapt: one parameter (a bias) or one module (a head) of the base
+changes places with the adapter's own. What is not in its place waits below the same module
+(``owner.adapters_aside.NAME``), so it moves and is cast with the model. In a ``state_dict`` the
+base's names have the base's values always, the adapter's are beside them.
 
-Cost: one Python call for each redirected module, a few microseconds.
+Cost: one Python call for each redirected module, a few microseconds; memory: the adapter's own
+parameters, for a swap a second bias or head.
 
 >>> import torch
 >>> class Doubled(Layer):
@@ -27,12 +30,14 @@ True
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 SLOT = "adapters"
+ASIDE = "adapters_aside"
 
 
 class Layer(nn.Module):
@@ -57,27 +62,84 @@ class Layer(nn.Module):
 
 @dataclass
 class Swap:
-    """Two things for one place:
+    """One place for two things: ``owner``'s parameter or child ``name``, the base's and the
+    adapter's ``own``, which is in its place while ``used``.
 
-    ``owner``'s parameter or child ``name``, the base's and the adapter's own.
+    path: of the place in the whole model.  twin: another swap has the same ``own`` (a shared bias).
     """
 
     owner: nn.Module
     name: str
     path: str
-    base: nn.Parameter | nn.Module
     own: nn.Parameter | nn.Module
+    twin: bool = False
+    used: bool = False
+    merged: bool = False
+    hooks: list[RemovableHandle] = field(default_factory=list)
+
+    def insert(self, adapter: str) -> None:
+        """Let ``own`` wait beside its place, and keep the base's names in every ``state_dict``.
+
+        Raises ValueError if the model has something else under that name.
+        """
+        owner = self.owner
+        if ASIDE not in owner._modules:
+            if hasattr(owner, ASIDE):
+                raise ValueError(
+                    f"{type(owner).__name__} has an attribute {ASIDE!r} of its own, where an "
+                    "adapter would put what it takes out: rename it"
+                )
+            owner.add_module(ASIDE, nn.ModuleDict())
+        # a module below ASIDE holds what waits for one adapter, by its name in the owner
+        self._waiting = owner._modules[ASIDE]._modules.setdefault(adapter, nn.Module())
+        self._table(self._waiting)[self.name] = self.own
+        self.hooks = [
+            owner.register_state_dict_pre_hook(partial(Swap.exchange_unless_merged, self)),
+            owner.register_state_dict_post_hook(partial(Swap.exchange_unless_merged, self)),
+            owner.register_load_state_dict_pre_hook(partial(Swap.exchange_unless_merged, self)),
+            owner.register_load_state_dict_post_hook(partial(Swap.exchange_unless_merged, self)),
+        ]
+
+    def remove(self, adapter: str) -> None:
+        """Take away what waits; what is in its place stays there."""
+        for hook in self.hooks:
+            hook.remove()
+        self._table(self._waiting).pop(self.name, None)
+        aside = self.owner._modules[ASIDE]._modules
+        if not self._waiting._parameters and not self._waiting._modules:
+            aside.pop(adapter, None)
+        if not aside:
+            del self.owner._modules[ASIDE]
 
     def put(self, own: bool) -> None:
-        """Set the adapter's or the base's in its place."""
-        table = self.owner._modules if isinstance(self.base, nn.Module) else self.owner._parameters
-        table[self.name] = self.own if own else self.base
+        """Let the adapter's (or the base's) be in the place, and the other one wait."""
+        if own != self.used:
+            self._exchange()
+            self.used = own
+
+    def waiting(self) -> nn.Parameter | nn.Module:
+        """What is not in the place now."""
+        return self._table(self._waiting)[self.name]
 
     def own_parameters(self) -> list[tuple[str, nn.Parameter]]:
         """Names (in the whole model) and parameters of the adapter's own."""
+        if self.twin:
+            return []
         if isinstance(self.own, nn.Module):
             return [(f"{self.path}.{name}", p) for name, p in self.own.named_parameters()]
         return [(self.path, self.own)]
+
+    def _table(self, module: nn.Module) -> dict:
+        return module._modules if isinstance(self.own, nn.Module) else module._parameters
+
+    def _exchange(self) -> None:
+        place, waiting = self._table(self.owner), self._table(self._waiting)
+        place[self.name], waiting[self.name] = waiting[self.name], place[self.name]
+
+    def exchange_unless_merged(self, *_: object) -> None:
+        """Before a ``state_dict`` is read or written, and again after it."""
+        if self.used and not self.merged:
+            self._exchange()
 
 
 def plain(base: nn.Module, *args: object, **kwargs: object) -> object:
@@ -103,16 +165,30 @@ def insert(module: nn.Module, name: str, layer: Layer) -> None:
 def enable(module: nn.Module, name: str) -> None:
     """From now on ``module`` computes what its layer ``name`` says."""
     module.forward = partial(module._modules[SLOT][name], module)
+    module._replicate_for_data_parallel = _refuse_to_replicate
 
 
 def disable(module: nn.Module) -> None:
     """From now on ``module`` computes what it did before."""
     vars(module).pop("forward", None)
+    vars(module).pop("_replicate_for_data_parallel", None)
 
 
 def remove(module: nn.Module, name: str) -> None:
     """Take the layer ``name`` out; with the last one every trace of adapters is gone."""
-    disable(module)
+    redirected = vars(module).get("forward")
+    # another adapter's redirection stays
+    if redirected is not None and redirected.func is module._modules[SLOT][name]:
+        disable(module)
     del module._modules[SLOT][name]
     if not module._modules[SLOT]:
         del module._modules[SLOT]
+
+
+def _refuse_to_replicate() -> nn.Module:
+    """Instead of copies whose ``forward`` would still be that of the original."""
+    raise ValueError(
+        "nn.DataParallel copies a model's modules, but an adapter's redirection stays with the "
+        "original: take DistributedDataParallel (one process a GPU: course_lib.distributed, "
+        "torchrun), let only one GPU be seen (CUDA_VISIBLE_DEVICES=0), or merge the adapter first"
+    )

@@ -60,7 +60,8 @@ def test_only_the_adapter_and_its_head_are_trained(method, kind):
     assert not any(p.grad is not None for p in model.parameters() if id(p) in base)
 
 
-@every_method
+# DoRA counts the norm as a constant: its gradients are held against peft's
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"dora"}))
 def test_gradients_are_those_of_central_differences(method):
     model = classifier()
     handle = attach(model, METHODS[method])

@@ -5,12 +5,14 @@ import torch
 import torch.nn.functional as F
 from adapted_models import IDS, LABELS, REAL, bert, classifier, logits, loss, ours, shake
 from torch import nn
+from transformers import LlamaConfig, LlamaModel
 
 from course_lib.encoder import Encoder, EncoderConfig, MaskedLanguageModel
 from course_lib.peft import (
     AdaLoRAConfig,
     BitFitConfig,
     BottleneckConfig,
+    DoRAConfig,
     LoRAConfig,
     PrefixConfig,
     PromptConfig,
@@ -111,6 +113,33 @@ def test_dropout_is_on_the_low_rank_way_alone():
 def test_every_linear_layer_can_be_adapted_in_both_libraries():
     assert len(attach(ours(), LoRAConfig(rank=2, targets=EVERY_LINEAR)).layers) == 12
     assert len(attach(bert(), LoRAConfig(rank=2, targets=EVERY_LINEAR)).layers) == 12
+
+
+# -- DoRA ------------------------------------------------------------------------------------------
+
+
+def test_dora_is_its_formula_and_starts_as_the_base():
+    model = ours()
+    before = model(IDS)
+    handle = attach(model, DoRAConfig(rank=3, alpha=6))
+    assert (model(IDS) - before).abs().max() < 1e-12
+    shake(handle)
+    query = model.blocks[0].attention.query
+    layer = query.adapters["default"]
+    x = torch.randn(40, 16, dtype=torch.float64)
+    v = query.weight + 2 * layer.B @ layer.A
+    weight = layer.magnitude[:, None] * v / v.norm(dim=1, keepdim=True)
+    assert (query(x) - (x @ weight.T + query.bias)).abs().max() < 1e-12
+    assert (layer.merged(query)["weight"] - weight).abs().max() < 1e-13
+
+
+def test_dora_with_dropout_drops_what_the_update_sees_alone():
+    torch.manual_seed(0)
+    model = nn.ModuleDict({"query": nn.Linear(64, 64), "value": nn.Linear(64, 64)})
+    attach(model, DoRAConfig(rank=4, dropout=0.5))
+    x = torch.randn(8, 64)
+    plain = F.linear(x, model["query"].weight, model["query"].bias)
+    assert (model["query"](x) - plain).abs().max() < 1e-5
 
 
 # -- bottleneck ------------------------------------------------------------------------------------
@@ -342,3 +371,37 @@ def test_adalora_says_what_cannot_be():
 
 def test_labels_and_shapes_used_here_are_what_they_seem():
     assert IDS.shape == REAL.shape and len(LABELS) == len(IDS)
+
+
+# -- a prompt and its outputs ----------------------------------------------------------------------
+
+
+def test_a_prompt_leaves_no_trace_in_any_output_however_the_encoder_is_called():
+    model = bert()
+    attach(model, PromptConfig(n_tokens=3))
+    model.set_attn_implementation("eager")
+    options = dict(output_hidden_states=True, output_attentions=True)
+    out = model(IDS, REAL, **options)
+    assert [h.shape[1] for h in out.hidden_states] == [5, 5, 5]
+    assert {a.shape for a in out.attentions} == {(4, 2, 5, 8)}
+    assert torch.equal(out.hidden_states[-1], out.last_hidden_state)
+    hidden, pooled = model(IDS, REAL, return_dict=False)
+    assert torch.equal(hidden, out.last_hidden_state) and torch.equal(pooled, out.pooler_output)
+    with pytest.raises(ValueError, match=r"shape \(4, 1, 5, 5\)"):
+        model(IDS, torch.ones(4, 1, 5, 5))
+
+
+def test_a_cache_without_the_prompt_or_a_mask_of_another_text_is_refused():
+    torch.manual_seed(0)
+    shape = dict(hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2)
+    model = LlamaModel(LlamaConfig(vocab_size=50, **shape)).eval()
+    stale = model(IDS, use_cache=True).past_key_values
+    attach(model, PromptConfig(n_tokens=3))
+    with pytest.raises(ValueError, match="have not seen this prompt"):
+        model(IDS[:, :1], past_key_values=stale)
+    past = model(IDS, use_cache=True).past_key_values
+    assert past.get_seq_length() == 8
+    with pytest.raises(ValueError, match="the text has 6 tokens"):
+        model(IDS[:, :1], past_key_values=past, attention_mask=torch.ones(4, 9))
+    model(IDS[:, :1], past_key_values=past, attention_mask=torch.ones(4, 6))
+    assert past.get_seq_length() == 9

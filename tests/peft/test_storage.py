@@ -2,11 +2,20 @@
 
 import pytest
 import torch
-from adapted_models import METHODS, classifier, logits, shake
+from adapted_models import LABELS, METHODS, classifier, logits, shake
 from safetensors.torch import save_file
 
 from course_lib.finetuning.heads import LinearHead
-from course_lib.peft import AdapterError, BitFitConfig, LoRAConfig, active, attach, handles, load
+from course_lib.peft import (
+    AdapterError,
+    BitFitConfig,
+    LoRAConfig,
+    PrefixConfig,
+    active,
+    attach,
+    handles,
+    load,
+)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -68,7 +77,7 @@ def test_another_base_is_refused_with_the_reason_and_left_alone(tmp_path):
     with pytest.raises(AdapterError, match="other names, shapes or types"):
         load(classifier("bert"), path)
     with pytest.raises(AdapterError, match="other names, shapes or types"):
-        load(classifier().float(), path)
+        load(classifier("ours").encoder, path)
 
 
 def test_another_head_is_refused_and_another_start_of_the_head_is_not(tmp_path):
@@ -106,3 +115,48 @@ def test_a_folder_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(AdapterError, match="could not write"):
         attach(classifier(), LoRAConfig(rank=2)).save(tmp_path / "file" / "adapter")
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kind", ["ours", "bert"])
+def test_a_base_in_another_precision_is_loaded_with_a_warning(method, kind, tmp_path):
+    model = classifier(kind).float()
+    handle = attach(model, METHODS[method])
+    shake(handle)
+    said = logits(model)
+    path = handle.save(tmp_path / "a")
+    rounded = classifier(kind).float().bfloat16()
+    with pytest.warns(UserWarning, match=r"a base in torch.float32, .* another precision"):
+        loaded = load(rounded, path)
+    assert {p.dtype for p in loaded.parameters()} == {torch.float32}
+    assert all(
+        torch.equal(a, b) for a, b in zip(loaded.parameters(), handle.parameters(), strict=True)
+    )
+    assert (logits(rounded) - said).abs().max() < 0.15
+    torch.nn.functional.cross_entropy(logits(rounded).float(), LABELS).backward()
+    assert all(p.grad is None or p.grad.dtype == torch.float32 for p in loaded.parameters())
+    loaded.detach()
+    assert {p.dtype for p in rounded.parameters()} == {torch.bfloat16}
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) & {"lora", "adalora", "dora", "bitfit"}))
+def test_on_a_bf16_base_it_merges_into_a_plain_bf16_model(method):
+    model = classifier().bfloat16()
+    handle = attach(model, METHODS[method])
+    shake(handle, 0.05)
+    said = logits(model).float()
+    handle.merge(keep=False)
+    assert {p.dtype for p in model.parameters()} == {torch.bfloat16}
+    assert (logits(model).float() - said).abs().max() < 0.1
+    assert logits(model).dtype == torch.bfloat16
+
+
+def test_a_folded_prefix_can_be_saved_and_loaded(tmp_path):
+    model = classifier().float()
+    handle = attach(model, PrefixConfig(n_tokens=3, hidden=8))
+    shake(handle)
+    next(iter(handle.layers.values())).fold()
+    said = logits(model)
+    fresh = classifier().float()
+    assert load(fresh, handle.save(tmp_path / "a")).config.hidden == 0
+    assert torch.equal(logits(fresh), said)

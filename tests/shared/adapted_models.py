@@ -9,6 +9,7 @@ from course_lib.peft import (
     AdaLoRAConfig,
     BitFitConfig,
     BottleneckConfig,
+    DoRAConfig,
     LoRAConfig,
     PrefixConfig,
     PromptConfig,
@@ -17,6 +18,7 @@ from course_lib.peft import (
 METHODS = {
     "lora": LoRAConfig(rank=4),
     "adalora": AdaLoRAConfig(total_steps=20, rank=4, target_rank=2),
+    "dora": DoRAConfig(rank=4),
     "houlsby": BottleneckConfig.houlsby(reduction=4),
     "pfeiffer": BottleneckConfig.pfeiffer(reduction=4),
     "prefix": PrefixConfig(n_tokens=3),
@@ -24,7 +26,7 @@ METHODS = {
     "prompt": PromptConfig(n_tokens=3),
     "bitfit": BitFitConfig(),
 }
-MERGEABLE = ("lora", "adalora", "bitfit")
+MERGEABLE = ("lora", "adalora", "dora", "bitfit")
 IDS = torch.tensor([[2, 17, 8, 40, 3], [2, 9, 9, 3, 0], [2, 30, 3, 0, 0], [2, 5, 6, 7, 3]])
 REAL = (IDS != 0).long()
 LABELS = torch.tensor([0, 1, 1, 0])
