@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from course_lib.batch import IGNORE
+from course_lib.data.tasks.labelled import read_tag
 
 Span = tuple[int, int]
 CONTINUATIONS = ("ignore", "inside")
@@ -101,14 +102,21 @@ def project(
 def inside_of(labels: Sequence[str]) -> list[int]:
     """For each BIO tag the one that goes on: ``I-x`` for ``B-x``; itself for the others.
 
-    Raises ValueError if ``I-x`` is not among the labels.
+    Raises ValueError if ``I-x`` is not among the labels, and for schemes that mark the end of a
+    piece (BIOES): which part of a word is the last is not in a table.
 
     >>> inside_of(("O", "B-x", "I-x"))
     [0, 2, 2]
     """
     table = []
     for label in labels:
-        goes_on = f"I-{label[2:]}" if label.startswith("B-") else label
+        place, _ = read_tag(label)
+        if place in "ES":
+            raise ValueError(
+                f"labels has {label!r}, which says where a piece ends: continuation='inside' needs "
+                "BIO tags; take continuation='ignore'"
+            )
+        goes_on = f"I{label[1:]}" if place == "B" else label
         if goes_on not in labels:
             raise ValueError(f"labels has {label!r} but not {goes_on!r}: give it both")
         table.append(labels.index(goes_on))

@@ -30,6 +30,12 @@ def test_pieces():
     assert found == [("x", 0, 0), ("x", 1, 1), ("y", 2, 2), ("y", 4, 5)]
 
 
+@pytest.mark.parametrize("tag", ["NUM", "SYM", "X-x", "b-x", "B_x", "O-x", "", "x-B", None])
+def test_a_tag_of_no_scheme_is_refused(tag):
+    with pytest.raises(ValueError, match=f"{tag!r} marks no piece: .*classification_scores"):
+        entity_scores([["O", "B-x"]] * 2, [["O", tag]] * 2, generator=chance())
+
+
 def test_entities_need_both_ends_and_the_kind():
     truth = ["B-x", "I-x", "O", "B-y"]
     for guess, expected in (

@@ -57,6 +57,10 @@ def test_spans_of_pieces():
     assert piece_span(5, 12, offsets) is None and piece_span(4, 5, offsets) is None
 
 
+def test_what_goes_on_in_bio_without_kinds_and_in_io():
+    assert inside_of(("O", "B", "I")) == [0, 2, 2] and inside_of(("O", "I-x")) == [0, 1]
+
+
 def test_what_cannot_be():
     with pytest.raises(ValueError, match="got 1 words and 2 tags"):
         project([(0, 1)], [0, 0], [(0, 1)])
@@ -66,3 +70,5 @@ def test_what_cannot_be():
         project([(0, 1)], [0], [(0, 1)], continuation="inside")
     with pytest.raises(ValueError, match="has 'B-x' but not 'I-x'"):
         inside_of(("O", "B-x"))
+    with pytest.raises(ValueError, match="has 'E-x', which says where a piece ends"):
+        inside_of(("O", "B-x", "I-x", "E-x", "S-x"))

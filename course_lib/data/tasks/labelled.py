@@ -11,7 +11,8 @@ span    SpanExample     where in the text the answer stands             ``SpanTa
 
 Tags are BIO (Ramshaw and Marcus 1995, https://aclanthology.org/W95-0107, in the form of
 CoNLL-2003): ``B-x`` on the first word of a piece of kind x, ``I-x`` on its other words, ``O``
-outside. Without the B, two pieces side by side would be one.
+outside. Without the B, two pieces side by side would be one. Other people's schemes are read too
+(``SCHEMES``); tags that mark no pieces, such as parts of speech, are refused.
 
 Cost: linear in the text.
 
@@ -32,6 +33,12 @@ from ..records import SPLITS, of_split
 WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)*|[^\w\s]|_")
 CHINESE = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
 Span = tuple[int, int]
+PLACES = {"B": "B", "I": "I", "E": "E", "S": "S", "L": "E", "U": "S"}
+"""Where in its piece a word stands, by the first letter of its tag: L (last) is E (end), U (unit)
+is S (single).
+"""
+SCHEMES = {"BIO or IOB1": "BI", "IO": "I", "IOE": "IE", "BIOES": "BIES", "BILOU": "BILU"}
+"""The first letters of the tags of each scheme, ``O`` aside."""
 
 
 def word_spans(text: str) -> list[Span]:
@@ -60,6 +67,46 @@ def bio_names(kinds: Iterable[str]) -> tuple[str, ...]:
     ('O', 'B-area', 'I-area', 'B-name', 'I-name')
     """
     return ("O", *(f"{prefix}-{kind}" for kind in kinds for prefix in "BI"))
+
+
+def read_tag(tag: str) -> tuple[str, str]:
+    """(place in the piece, kind) of a tag: B, I, E or S, and ``O`` outside. A tag without a kind
+    has the kind ``_``.
+
+    Raises ValueError for a tag of no scheme.
+
+    >>> read_tag("B-work-of-art"), read_tag("U-x"), read_tag("I"), read_tag("O")
+    (('B', 'work-of-art'), ('S', 'x'), ('I', '_'), ('O', ''))
+    """
+    if tag == "O":
+        return "O", ""
+    if not isinstance(tag, str) or tag[:1] not in PLACES or tag[1:2] not in ("", "-"):
+        raise ValueError(
+            f"{tag!r} marks no piece: a tag is 'O', or one of {', '.join(PLACES)} with a hyphen "
+            "and a kind, such as 'B-name'. Convert tags of another scheme; for classes of single "
+            "words (parts of speech) count with classification_scores"
+        )
+    return PLACES[tag[0]], tag[2:] or "_"
+
+
+def _check_labels(labels: Sequence[str]) -> None:
+    """Raise ValueError unless these are the tags of one of ``SCHEMES``, ``O`` first."""
+    if not labels or labels[0] != "O":
+        raise ValueError(
+            f"labels must have 'O' first (what is cut off is judged as it), got {tuple(labels)}"
+        )
+    if len(set(labels)) < len(labels):
+        raise ValueError(f"labels names a tag twice: {tuple(labels)}")
+    for label in labels:
+        read_tag(label)
+    letters = {label[0] for label in labels[1:]}
+    # of BIO every part will do; with an end or a single, all letters of the scheme are needed
+    if not letters <= {"B", "I"} and letters not in map(set, SCHEMES.values()):
+        schemes = "; ".join(f"{name}: {', '.join(own)}" for name, own in SCHEMES.items())
+        raise ValueError(
+            f"labels begin with {', '.join(sorted(letters))}, which is no scheme ({schemes}): give "
+            "all tags of one, also those that do not occur"
+        )
 
 
 def bio_tags(words: Sequence[Span], pieces: Iterable[tuple[int, int, str]]) -> list[str]:
@@ -197,7 +244,9 @@ def _describe(task: TokenTask | SpanTask, details) -> str:
 class TokenTask:
     """Tagged words in three splits that share no group.
 
-    labels: the tags, ``O`` first.  notes: how it was made, and its limits.
+    labels: the tags of one of ``SCHEMES``, ``O`` first.  notes: how it was made, and its limits.
+
+    Raises ValueError for other labels, tags that index none, and groups in two splits.
     """
 
     name: str
@@ -209,6 +258,7 @@ class TokenTask:
     notes: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
+        _check_labels(self.labels)
         _check_groups(self)
         examples = [e for split in SPLITS for e in getattr(self, split)]
         if wrong := {t for e in examples for t in e.tags} - set(range(len(self.labels))):

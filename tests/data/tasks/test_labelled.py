@@ -71,6 +71,35 @@ def test_spans():
             SpanExample("who?", "it was Ada.", start, stop, "g")
 
 
+def of_letters(letters):
+    return ("O", *(f"{letter}-{kind}" for kind in "xy" for letter in letters))
+
+
+@pytest.mark.parametrize("letters", ["", "BI", "I", "B", "IE", "BIES", "BILU"])
+def test_labels_of_every_scheme_are_taken(letters):
+    example = TokenExample("a", ((0, 1),), (0,), "g")
+    assert TokenTask("t", "", of_letters(letters), (example,), (), ()).labels[0] == "O"
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ((), "must have 'O' first"),
+        (("B-x", "I-x", "O"), "must have 'O' first .*cut off"),
+        (("NUM", "SYM"), "must have 'O' first"),
+        (("O", "NUM", "SYM"), "'NUM' marks no piece"),
+        (("O", "B-x", "B-x"), "names a tag twice"),
+        (("O", "B-x", "I-x", "L-x"), "begin with B, I, L, which is no scheme .*give all tags"),
+        (of_letters("BIEU"), "no scheme"),
+        (of_letters("BIEULS"), "no scheme"),
+    ],
+)
+def test_labels_of_no_scheme_are_refused(labels, message):
+    example = TokenExample("a", ((0, 1),), (0,), "g")
+    with pytest.raises(ValueError, match=message):
+        TokenTask("t", "", labels, (example,), (), ())
+
+
 def test_tasks_refuse_leaks_and_unknown_tags():
     def token(tag, group):
         return TokenExample("a", ((0, 1),), (tag,), group)
