@@ -5,7 +5,7 @@
     mcc           Matthews' correlation of guess and truth: 0 for any guess that ignores the text
     entity_f1     2 tp / (2 tp + fp + fn) over pieces; a piece counts only with the right first and
                   last word and kind
-    exact_match   share of spans that are right to the character
+    exact_match   share of spans that are right to the character, but for blanks at their ends
     span_f1       mean overlap of the two spans' words, 2 common / (words here + words there)
 
 Every one of them is a function of a *sum of counts* over examples: right and all; the table of
@@ -38,7 +38,8 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 import torch
 
-from course_lib.data.tasks.labelled import read_tag, word_spans
+from course_lib.data.tasks.tags import read_tag
+from course_lib.data.tasks.words import trimmed, word_spans
 
 from .intervals import Counts, Interval, interval_of_sums
 
@@ -174,9 +175,16 @@ def span_scores(
     generator: torch.Generator,
     **options: float,
 ) -> dict[str, Interval]:
-    """Exact match and mean word F1 of spans (start, stop) of ``texts``; ``None``: no answer, 0."""
+    """Exact match and mean word F1 of spans (start, stop) of ``texts``; ``None``: no answer, 0.
+
+    White space and invisible characters at the ends of a span do not count.
+    """
     _same_length(texts, truth)
     _same_length(texts, guess)
+    truth, guess = (
+        [span and (trimmed(text, span) or span) for text, span in zip(texts, side, strict=True)]
+        for side in (truth, guess)
+    )
     ones = np.ones(len(texts))
     exact = np.array([a == b for a, b in zip(truth, guess, strict=True)])
     overlap = np.array([word_f1(*triple) for triple in zip(texts, truth, guess, strict=True)])

@@ -59,6 +59,15 @@ def test_spans():
     assert word_f1(text, (0, 3), (4, 7)) == 0.0
 
 
+def test_blanks_at_the_ends_of_a_span_do_not_count():
+    text = "so New York\u200b now"
+    for truth, guess in (((3, 11), (2, 12)), ((2, 13), (3, 11)), ((3, 12), (3, 11))):
+        scores = span_scores([text] * 2, [truth] * 2, [guess] * 2, generator=chance())
+        assert scores["exact_match"].estimate == scores["span_f1"].estimate == 1.0
+    worse = span_scores([text] * 2, [(3, 11)] * 2, [(3, 6)] * 2, generator=chance())
+    assert worse["exact_match"].estimate == 0
+
+
 def test_what_cannot_be():
     with pytest.raises(ValueError, match="at least two scores, got 1"):
         seed_interval([0.5])
