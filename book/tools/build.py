@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from repository import provider
 from vendor import ROOT, VENDOR, vendor
 
 LOCAL = {  # settings of the book that makes no request off its host
@@ -40,6 +41,9 @@ def settings(*, instructor: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     done = [path for path in sorted(ROOT.glob("notebooks/*.ipynb")) if has_outputs(path)]
     config["execute"]["exclude_patterns"] = [path.name for path in done]
     config["sphinx"]["local_extensions"] = {"course_sphinx": str(ROOT / "book" / "tools")}
+    if not provider(config["repository"]["url"]):
+        # the theme stops at a host that it does not know
+        config["repository"]["url"] = ""
     if vendor():
         config["sphinx"]["config"] |= LOCAL
     if instructor:

@@ -4,9 +4,11 @@
 ``ModernBertForMaskedLM`` with full attention in every layer, so what this course trains can be used
 wherever ``transformers`` is, and public checkpoints can be studied with the course's own code.
 
-The tables below are the whole conversion. One thing differs: ModernBERT keeps Q, K and V in one
-matrix. This file knows names and shapes, not our classes: it hands over a configuration and a
-dictionary of tensors, from which ``Encoder`` and ``MaskedLanguageModel`` build themselves.
+The tables below are the whole conversion of the weights; that of the configurations, and what is
+refused, stands in ``convert_config``. One thing differs: ModernBERT keeps Q, K and V in one matrix.
+This file knows names and shapes, not our classes: it hands over a configuration and a dictionary of
+tensors, from which ``Encoder`` and ``MaskedLanguageModel`` build themselves. Weights that have no
+place on the other side are an error, so that a model does not become another one.
 
 Cost: one copy of the weights.
 """
@@ -20,19 +22,15 @@ import torch
 from torch import Tensor, nn
 
 from .config import EncoderConfig
+from .convert_config import (
+    check_head,
+    config_from_transformers,
+    config_to_transformers,
+    kind_of_config,
+)
 
 State = dict[str, Tensor]
 # ours -> theirs, throughout
-_FIELDS = {
-    "vocab_size": "vocab_size",
-    "n_layers": "num_hidden_layers",
-    "d_model": "hidden_size",
-    "n_heads": "num_attention_heads",
-    "d_ff": "intermediate_size",
-    "max_len": "max_position_embeddings",
-    "init_std": "initializer_range",
-    "pad_id": "pad_token_id",
-}
 _BERT = {
     "embedding.tokens": "embeddings.word_embeddings",
     "embedding.positions": "embeddings.position_embeddings",
@@ -70,6 +68,11 @@ _HEADS = {
     },
     "modernbert": {"dense": "head.dense", "norm": "head.norm", "bias": "decoder.bias"},
 }
+# what multiplies the head's vector: ours is the table of embeddings itself
+_DECODERS = {
+    "bert": ("cls.predictions.decoder", "bert.embeddings.word_embeddings"),
+    "modernbert": ("decoder", "model.embeddings.tok_embeddings"),
+}
 # the encoder's name inside a transformers masked language model
 _BODY = {"bert": "bert", "modernbert": "model"}
 
@@ -94,22 +97,6 @@ def _pairs(kind: str, n_layers: int) -> Iterator[tuple[str, str]]:
     for i in range(n_layers):
         for ours, theirs in block.items():
             yield f"blocks.{i}.{ours}", f"{stem}.{i}.{theirs}"
-
-
-def _kind(config: EncoderConfig) -> str:
-    """Which of the two shapes a configuration has. Raises ValueError when it is neither."""
-    shape = (config.norm, config.positions, config.gated)
-    if shape == ("post", "learned", False) and config.bias and config.n_token_types:
-        return "bert"
-    if shape == ("pre", "rotary", True) and not config.n_token_types:
-        return "modernbert"
-    raise ValueError(
-        "transformers has no model of this shape: to_transformers needs EncoderConfig.bert() "
-        "(norm='post', positions='learned', token types) or EncoderConfig.modern() (norm='pre', "
-        f"positions='rotary', gated, no token types); got norm={config.norm!r}, "
-        f"positions={config.positions!r}, gated={config.gated}, bias={config.bias}, "
-        f"n_token_types={config.n_token_types}"
-    )
 
 
 def _parameters(state: State, module: str) -> State:
@@ -146,9 +133,18 @@ def _encoder_state_to(ours: State, kind: str, n_layers: int) -> State:
 
 
 def _head_state_from(theirs: State, kind: str) -> State:
-    names = _HEADS[kind]
-    ours = _rename(theirs, ((b, a) for a, b in names.items() if a != "bias"))
-    return ours | {"bias": theirs[names["bias"]]}
+    """The head's tensors. Raises ValueError where its output is not tied to the embeddings."""
+    decoder, table = (theirs[f"{name}.weight"] for name in _DECODERS[kind])
+    if decoder.data_ptr() != table.data_ptr() and not torch.equal(decoder, table):
+        raise ValueError(
+            f"{_DECODERS[kind][0]}.weight is not the table of embeddings (tie_word_embeddings="
+            "False?): our head is tied to it. Take the encoder alone, with "
+            "Encoder.from_transformers, or call model.tie_weights() if it should have been tied"
+        )
+    ours = _rename(theirs, ((b, a) for a, b in _HEADS[kind].items() if a != "bias"))
+    # untied, BERT has two biases and adds this one; without any (decoder_bias=False) it is 0
+    bias = theirs.get(f"{_DECODERS[kind][0]}.bias", decoder.new_zeros(len(decoder)))
+    return ours | {"bias": bias}
 
 
 def _head_state_to(ours: State, kind: str) -> State:
@@ -167,75 +163,50 @@ def _under(name: str, state: State) -> State:
     return {f"{name}.{key}": value for key, value in state.items()}
 
 
-def config_from_transformers(config) -> EncoderConfig:
-    """Our configuration for a ``transformers`` one.
-
-    Raises ValueError for what we can't represent.
-    """
-    if config.model_type == "bert":
-        if config.hidden_act != "gelu":
-            raise ValueError(f"only hidden_act='gelu' is supported, got {config.hidden_act!r}")
-        own = dict(n_token_types=config.type_vocab_size, norm_eps=config.layer_norm_eps)
-        return EncoderConfig.bert(**_fields(config), **own, dropout=config.hidden_dropout_prob)
-    if config.model_type == "modernbert":
-        if set(config.layer_types) != {"full_attention"}:
-            raise ValueError(
-                "only ModernBERT with layer_types all 'full_attention' is supported: ours has no "
-                "window"
-            )
-        biases = (config.attention_bias, config.mlp_bias, config.norm_bias, config.classifier_bias)
-        if len(set(biases)) > 1:
-            raise ValueError("only ModernBERT with all biases or none is supported")
-        own = dict(bias=config.attention_bias, dropout=config.mlp_dropout, norm_eps=config.norm_eps)
-        theta = config.rope_parameters["full_attention"]["rope_theta"]
-        return EncoderConfig.modern(**_fields(config), **own, rotary_base=theta)
-    raise ValueError(
-        f"can convert models of type 'bert' and 'modernbert', got {config.model_type!r}"
-    )
-
-
-def _fields(config) -> dict[str, float]:
-    """What both kinds call alike, under our names."""
-    found = {ours: getattr(config, theirs) for ours, theirs in _FIELDS.items()}
-    return found | {"pad_id": config.pad_token_id or 0}
-
-
-def _config_to_transformers(config: EncoderConfig):
-    from transformers import BertConfig, ModernBertConfig
-
-    shared = {theirs: getattr(config, ours) for ours, theirs in _FIELDS.items()}
-    if _kind(config) == "bert":
-        own = dict(type_vocab_size=config.n_token_types, layer_norm_eps=config.norm_eps)
-        rates = ("hidden_dropout_prob", "attention_probs_dropout_prob")
-        return BertConfig(**shared, **own, **dict.fromkeys(rates, config.dropout))
-    theta = {"rope_type": "default", "rope_theta": config.rotary_base}
-    biases = ("attention_bias", "mlp_bias", "norm_bias", "classifier_bias")
-    rates = ("embedding_dropout", "mlp_dropout", "attention_dropout")
-    tokens = ("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id")
-    return ModernBertConfig(
-        **shared,
-        **dict.fromkeys(biases, config.bias),
-        **dict.fromkeys(rates, config.dropout),
-        **dict.fromkeys(tokens),
-        norm_eps=config.norm_eps,
-        layer_types=["full_attention"] * config.n_layers,
-        rope_parameters={"full_attention": theta, "sliding_attention": theta},
-    )
-
-
-def _load(model: nn.Module | str, auto: str) -> nn.Module:
+def load_transformers(model: nn.Module | str, auto: str) -> nn.Module:
     """The model itself, or what a folder or hub name holds."""
     if not isinstance(model, str):
         return model
     import transformers
 
     try:
-        return getattr(transformers, auto).from_pretrained(model)
-    except OSError as error:
+        found, about = getattr(transformers, auto).from_pretrained(model, output_loading_info=True)
+    except (OSError, ValueError) as error:
         raise ValueError(
             f"no model at {model!r}: give a folder saved by save_pretrained, or a hub name with a "
             f"network connection ({str(error).splitlines()[0]})"
         ) from error
+    parameters = dict(found.named_parameters())
+    # transformers draws what is missing by chance, and only warns; nobody asks the pooler
+    drawn = sorted(k for k in about["missing_keys"] if k in parameters and "pooler" not in k)
+    if drawn:
+        raise ValueError(
+            f"{model!r} holds no weights for {drawn[0]} and {len(drawn) - 1} others of a "
+            f"{type(found).__name__}: give a folder or name that has them all (of a model without "
+            "an MLM head, Encoder.from_transformers reads the encoder)"
+        )
+    return found
+
+
+def check_plain(model: nn.Module) -> None:
+    """Raise ValueError if an adapter is in use: weights alone do not say what such a model does."""
+    for name, module in model.named_modules():
+        if "forward" in vars(module) and "adapters" in dict(module.named_children()):
+            raise ValueError(
+                f"an adapter is active in {name or type(model).__name__!r}, and a conversion takes "
+                "the weights below it only: merge() it, or convert within handle.off()"
+            )
+
+
+def _check_used(body: nn.Module, config: EncoderConfig, kind: str, ours: State) -> None:
+    """Raise ValueError for parameters of their encoder that have no place in ours."""
+    used = _encoder_state_to(ours, kind, config.n_layers)
+    left = [k for k, _ in body.named_parameters() if k not in used and not k.startswith("pooler.")]
+    if left:
+        raise ValueError(
+            f"{type(body).__name__} has {len(left)} parameters that ours has no place for, such as "
+            f"{left[0]}: use that model as it is, with TransformersEncoder"
+        )
 
 
 def read_encoder(model: nn.Module | str) -> Weights:
@@ -244,11 +215,13 @@ def read_encoder(model: nn.Module | str) -> Weights:
     model: the model, a folder, or a name on the hub. Its tensors are not copied. Raises ValueError
     for what isn't there and for what we can't represent.
     """
-    model = _load(model, "AutoModel")
+    model = load_transformers(model, "AutoModel")
     kind = model.config.model_type
     body = getattr(model, _BODY.get(kind, ""), model)
     config = config_from_transformers(model.config)
+    check_plain(model)
     state = _encoder_state_from(body.state_dict(), kind, config.n_layers)
+    _check_used(body, config, kind, state)
     return Weights(config, state, model.training)
 
 
@@ -259,7 +232,7 @@ def write_encoder(config: EncoderConfig, state: State) -> nn.Module:
     """
     from transformers import BertModel, ModernBertModel
 
-    kind, theirs = _kind(config), _config_to_transformers(config)
+    kind, theirs = kind_of_config(config), config_to_transformers(config)
     if kind == "bert":
         model = BertModel(theirs, add_pooling_layer=False)
     else:
@@ -274,14 +247,15 @@ def read_mlm(model: nn.Module | str) -> Weights:
     model: the model, a folder, or a name on the hub. Its tensors are not copied. Raises ValueError
     for a model without an MLM head, and as ``read_encoder`` does.
     """
-    model = _load(model, "AutoModelForMaskedLM")
+    model = load_transformers(model, "AutoModelForMaskedLM")
     kind, theirs = model.config.model_type, model.state_dict()
-    if kind not in _HEADS or _HEADS[kind]["bias"] not in theirs:
+    if kind not in _HEADS or f"{_HEADS[kind]['dense']}.weight" not in theirs:
         raise ValueError(
             f"{type(model).__name__} has no masked-language-model head: load it with "
             "AutoModelForMaskedLM, or use Encoder.from_transformers for the encoder alone"
         )
     config, encoder, training = read_encoder(model)
+    check_head(model.config)
     head = _head_state_from(theirs, kind)
     return Weights(config, _under("encoder", encoder) | _under("head", head), training)
 
@@ -293,9 +267,9 @@ def write_mlm(config: EncoderConfig, state: State) -> nn.Module:
     """
     from transformers import BertForMaskedLM, ModernBertForMaskedLM
 
-    kind = _kind(config)
+    kind = kind_of_config(config)
     build = BertForMaskedLM if kind == "bert" else ModernBertForMaskedLM
-    model = build(_config_to_transformers(config))
+    model = build(config_to_transformers(config))
     body = _encoder_state_to(_below(state, "encoder"), kind, config.n_layers)
     theirs = _under(_BODY[kind], body) | _head_state_to(_below(state, "head"), kind)
     missing, unexpected = model.load_state_dict(theirs, strict=False)

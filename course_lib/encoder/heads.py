@@ -35,7 +35,7 @@ from typing_extensions import Unpack
 from course_lib.batch import Inputs
 
 from .config import EncoderConfig
-from .convert import read_mlm, write_mlm
+from .convert import check_plain, read_mlm, write_mlm
 from .model import Encoder
 
 
@@ -124,6 +124,7 @@ class MaskedLanguageModel(nn.Module):
 
         ``AutoModelForMaskedLM`` loads what it saves.
         """
+        check_plain(self)
         return write_mlm(self.config, self.state_dict()).train(self.training)
 
 

@@ -37,7 +37,7 @@ from torch import Tensor, nn
 
 from .attention import Attention, attention_mask, only_at
 from .config import EncoderConfig
-from .convert import read_encoder, write_encoder
+from .convert import check_plain, read_encoder, write_encoder
 from .dropout import Dropout
 from .positions import rotary_angles, sinusoids
 from .variable_length import Bounds, document_bounds
@@ -250,4 +250,5 @@ class Encoder(nn.Module):
 
     def to_transformers(self) -> nn.Module:
         """A ``transformers`` ``BertModel`` or ``ModernBertModel`` with a copy of these weights."""
+        check_plain(self)
         return write_encoder(self.config, self.state_dict()).train(self.training)

@@ -24,6 +24,8 @@ import inspect
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from .convert import load_transformers
+
 
 class TransformersEncoder(nn.Module):
     """A ``transformers`` encoder (bare, without a head) that gives hidden states for a ``Batch``.
@@ -35,7 +37,7 @@ class TransformersEncoder(nn.Module):
 
     def __init__(self, model: nn.Module | str) -> None:
         super().__init__()
-        self.model = _load(model) if isinstance(model, str) else model
+        self.model = load_transformers(model, "AutoModel")
         self.config = self.model.config
         if getattr(self.config, "is_encoder_decoder", False):
             raise ValueError(
@@ -77,16 +79,3 @@ class TransformersEncoder(nn.Module):
         if token_type_ids is not None and self.takes_types:
             options["token_type_ids"] = token_type_ids
         return self.model(input_ids=input_ids, **options).last_hidden_state
-
-
-def _load(name: str) -> nn.Module:
-    from transformers import AutoModel
-
-    try:
-        return AutoModel.from_pretrained(name)
-    except (OSError, ValueError) as error:
-        raise ValueError(
-            f"no encoder called {name!r} here: it is neither a folder with a config.json nor to be "
-            "had from the hub (no network, or no such name); check the spelling, go online once, "
-            "or take load_pretrained('minilm')"
-        ) from error

@@ -5,7 +5,7 @@
     mcc           Matthews' correlation of guess and truth: 0 for any guess that ignores the text
     entity_f1     2 tp / (2 tp + fp + fn) over pieces; a piece counts only with the right first and
                   last word and kind
-    exact_match   share of spans that are right to the character
+    exact_match   share of spans that are right to the character, but for blanks at their ends
     span_f1       mean overlap of the two spans' words, 2 common / (words here + words there)
 
 Every one of them is a function of a *sum of counts* over examples: right and all; the table of
@@ -38,7 +38,8 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 import torch
 
-from course_lib.data.tasks.labelled import word_spans
+from course_lib.data.tasks.tags import read_tag
+from course_lib.data.tasks.words import trimmed, word_spans
 
 from .intervals import Counts, Interval, interval_of_sums
 
@@ -113,10 +114,10 @@ def entity_scores(
     generator: torch.Generator,
     **options: float,
 ) -> dict[str, Interval]:
-    """Entity F1 (micro, over pieces), and accuracy of single tags, from BIO tags of each sentence.
+    """Entity F1 (micro, over pieces), and accuracy of single tags, from tags of each sentence.
 
-    A piece that begins with ``I-`` counts as a piece, as in CoNLL's script. Raises ValueError for
-    unequal lengths.
+    BIO, IOB1, IO, IOE, BIOES or BILOU, see ``pieces_of``. Raises ValueError for unequal lengths,
+    and for tags that mark no pieces.
     """
     _same_length(truth, guess)
     for here, there in zip(truth, guess, strict=True):
@@ -132,19 +133,26 @@ def entity_scores(
 
 
 def pieces_of(tags: Sequence[str]) -> list[tuple[str, int, int]]:
-    """(kind, first word, last word) of each piece; a stray ``I-x`` begins one, as at CoNLL.
+    """(kind, first word, last word) of each piece.
+
+    Read as CoNLL's script and seqeval do, so that no sequence is wrong: a piece goes on with ``I-``
+    or ``E-`` of its kind, and ends with ``E-`` or ``S-``; a stray ``I-x`` begins one. L is read
+    as E, and U as S. Raises ValueError for a tag of no scheme.
 
     >>> pieces_of(["B-x", "I-x", "B-x", "O", "I-y"])
     [('x', 0, 1), ('x', 2, 2), ('y', 4, 4)]
+    >>> pieces_of(["B-x", "L-x", "U-x"])
+    [('x', 0, 1), ('x', 2, 2)]
     """
-    found, start, before = [], 0, "O"
+    found, start, before, kind_before = [], 0, "O", ""
     for i, tag in enumerate([*tags, "O"]):
-        goes_on = tag.startswith("I-") and before[2:] == tag[2:]
+        place, kind = read_tag(tag)
+        goes_on = place in "IE" and before in "BI" and kind == kind_before
         if before != "O" and not goes_on:
-            found.append((before[2:], start, i - 1))
+            found.append((kind_before, start, i - 1))
         if not goes_on:
             start = i
-        before = tag
+        before, kind_before = place, kind
     return found
 
 
@@ -167,9 +175,16 @@ def span_scores(
     generator: torch.Generator,
     **options: float,
 ) -> dict[str, Interval]:
-    """Exact match and mean word F1 of spans (start, stop) of ``texts``; ``None``: no answer, 0."""
+    """Exact match and mean word F1 of spans (start, stop) of ``texts``; ``None``: no answer, 0.
+
+    White space and invisible characters at the ends of a span do not count.
+    """
     _same_length(texts, truth)
     _same_length(texts, guess)
+    truth, guess = (
+        [span and (trimmed(text, span) or span) for text, span in zip(texts, side, strict=True)]
+        for side in (truth, guess)
+    )
     ones = np.ones(len(texts))
     exact = np.array([a == b for a, b in zip(truth, guess, strict=True)])
     overlap = np.array([word_f1(*triple) for triple in zip(texts, truth, guess, strict=True)])

@@ -25,6 +25,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from course_lib.batch import IGNORE
+from course_lib.data.tasks.tags import read_tag
+from course_lib.data.tasks.words import is_mark
 
 Span = tuple[int, int]
 CONTINUATIONS = ("ignore", "inside")
@@ -101,14 +103,21 @@ def project(
 def inside_of(labels: Sequence[str]) -> list[int]:
     """For each BIO tag the one that goes on: ``I-x`` for ``B-x``; itself for the others.
 
-    Raises ValueError if ``I-x`` is not among the labels.
+    Raises ValueError if ``I-x`` is not among the labels, and for schemes that mark the end of a
+    piece (BIOES): which part of a word is the last is not in a table.
 
     >>> inside_of(("O", "B-x", "I-x"))
     [0, 2, 2]
     """
     table = []
     for label in labels:
-        goes_on = f"I-{label[2:]}" if label.startswith("B-") else label
+        place, _ = read_tag(label)
+        if place in "ES":
+            raise ValueError(
+                f"labels has {label!r}, which says where a piece ends: continuation='inside' needs "
+                "BIO tags; take continuation='ignore'"
+            )
+        goes_on = f"I{label[1:]}" if place == "B" else label
         if goes_on not in labels:
             raise ValueError(f"labels has {label!r} but not {goes_on!r}: give it both")
         table.append(labels.index(goes_on))
@@ -117,12 +126,28 @@ def inside_of(labels: Sequence[str]) -> list[int]:
 
 def piece_span(start: int, stop: int, offsets: Sequence[Span]) -> Span | None:
     """The first and the last piece that overlap the characters ``start`` .. ``stop``; ``None``
-    unless all are covered.
+    if none does. A piece that reaches out of the span is taken whole.
 
     >>> piece_span(5, 9, [(0, 0), (0, 4), (5, 7), (7, 9), (0, 0)])
     (2, 3)
     """
     touched = [i for i, (a, b) in enumerate(offsets) if a < stop and b > start]
-    if not touched or offsets[touched[-1]][1] < stop or offsets[touched[0]][0] > start:
-        return None
-    return touched[0], touched[-1]
+    return (touched[0], touched[-1]) if touched else None
+
+
+def with_marks(text: str, offsets: Sequence[Span]) -> list[Span]:
+    """The offsets, each piece with the combining marks behind it that no piece covers.
+
+    A normaliser that strips accents, or joins them with their letter, drops them from the offsets;
+    an answer that is read off the pieces would lose them.
+
+    >>> with_marks("cafe\\u0301 noir", [(0, 4), (6, 10)])
+    [(0, 5), (6, 10)]
+    """
+    grown = []
+    for i, (start, stop) in enumerate(offsets):
+        bound = offsets[i + 1][0] if i + 1 < len(offsets) else len(text)
+        while start < stop < bound and is_mark(text[stop]):
+            stop += 1
+        grown.append((start, stop))
+    return grown

@@ -7,8 +7,8 @@
                                               first and last token
 
 All other labels are -100. A text that does not fit into ``max_len`` is cut at its end; of a pair
-the longer part is cut. A span that was cut away is asked for at [CLS], place 0, as "not here"
-(Devlin et al. 2019, section 4.3).
+the longer part is cut. A span is asked for at the pieces that overlap its visible part; one that
+was cut away, or in two, at [CLS], place 0, as "not here" (Devlin et al. 2019, section 4.3).
 
 A batch is as long as its longest row; ``segment_ids`` is 1 on tokens and 0 on padding, and left out
 where nothing is padded, since attention without a mask is faster.
@@ -28,9 +28,10 @@ from dataclasses import dataclass
 from course_lib.batch import IGNORE, Batch
 from course_lib.batches import pad_rows
 from course_lib.data import Example, PairExample, SpanExample, TokenExample
+from course_lib.data.tasks.words import trimmed
 from course_lib.tokenization import Encoding, Tokenizer
 
-from .alignment import first_pieces, piece_span, project
+from .alignment import first_pieces, piece_span, project, with_marks
 
 AnyExample = Example | PairExample | TokenExample | SpanExample
 KINDS = {Example: "text", PairExample: "pair", TokenExample: "words", SpanExample: "span"}
@@ -77,7 +78,7 @@ def encode_examples(
 ) -> list[Row]:
     """The examples as rows of at most ``max_len`` tokens, in order.
 
-    Raises ValueError for a ``max_len`` that leaves no room.
+    Raises ValueError for a ``max_len`` that leaves no room, and for an answer that has no token.
     """
     if max_len < 8:
         raise ValueError(f"max_len must be at least 8, got {max_len}")
@@ -138,10 +139,28 @@ def _span_row(example: SpanExample, tokenizer: Tokenizer, max_len: int) -> Row:
     encoding = _plain(example.text, tokenizer)
     room = max_len - 3 - len(question)
     ids, types = _joined(question, encoding.ids[:room], tokenizer)
-    offsets = [*[(0, 0)] * (len(question) + 2), *encoding.offsets[:room], (0, 0)]
-    first, last = piece_span(example.start, example.stop, offsets) or (0, 0)
-    labels = (first, last, *(IGNORE,) * (len(ids) - 2))
+    pieces = with_marks(example.text, encoding.offsets)
+    first, last = _answer_pieces(example, pieces)
+    before = len(question) + 2
+    places = (before + first, before + last) if last < room else (0, 0)
+    offsets = [*[(0, 0)] * before, *pieces[:room], (0, 0)]
+    labels = (*places, *(IGNORE,) * (len(ids) - 2))
     return Row(ids, labels, types, offsets=tuple(offsets))
+
+
+def _answer_pieces(example: SpanExample, pieces: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The first and the last piece of the answer, of the whole text's. Raises ValueError if it has
+    none.
+    """
+    span = trimmed(example.text, (example.start, example.stop))
+    found = span and piece_span(*span, pieces)
+    if not found:
+        raise ValueError(
+            f"the tokenizer drops the answer {example.answer!r} at {example.start} .. "
+            f"{example.stop}, so that no token can be it: mark more of {example.text[:60]!r}, or "
+            "leave the example out"
+        )
+    return found
 
 
 _MAKERS = {"text": _text_row, "pair": _pair_row, "words": _words_row, "span": _span_row}

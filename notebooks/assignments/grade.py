@@ -24,6 +24,7 @@ from grader.environment import ROOT, GradingError, drive
 from grader.report import Row
 
 OUT = ROOT / "_build" / "assignments"
+NO_PAGE = "no page with the cells could be made"
 WARNING = (
     "Grading runs the students' code on this machine, "
     "with your rights and without a sandbox (see README.md)."
@@ -128,23 +129,34 @@ def prepare(
     options: argparse.Namespace,
 ) -> Row:
     """Read and restore one submission into the course folder; the row says what happened."""
-    identity = re.sub(r"[^\w.-]+", "_", submission.who).strip("._") or "student"
-    while identity in {row.id for row in rows}:
-        identity += "_"
+    identity = identity_of(submission.who, {row.id for row in rows})
     row = Row(submission.who, identity, problem=submission.problem)
     if submission.path is None:
         return row
     try:
         notebook = reading.read_notebook(submission.path)
         restored = restoring.restore(notebook, released, accept_missing=options.accept_missing)
+        folder = course / "submitted" / row.id / options.assignment
+        folder.mkdir(parents=True)
+        nbformat.write(restored.notebook, folder / f"{options.assignment}.ipynb")
     except reading.Refused as refusal:
         row.problem = str(refusal)
         return row
+    except Exception as error:  # noqa: BLE001  whatever it is, the others are still to be graded
+        kind, said = type(error).__name__, reading.first_line(error)
+        row.problem = f"the notebook could not be put into shape ({kind}: {said})"
+        return row
     row.remarks += restored.remarks
-    folder = course / "submitted" / row.id / options.assignment
-    folder.mkdir(parents=True)
-    nbformat.write(restored.notebook, folder / f"{options.assignment}.ipynb")
     return row
+
+
+def identity_of(who: str, taken: set[str]) -> str:
+    """The student's name as a name of files, of at most 200 bytes, that nobody else has."""
+    identity = re.sub(r"[^\w.-]+", "_", who).strip("._")
+    identity = identity.encode()[:200].decode("utf-8", "ignore") or "student"
+    while identity in taken:
+        identity += "_"
+    return identity
 
 
 def fill(rows: list[Row], answer: dict) -> None:
@@ -182,7 +194,9 @@ def publish(rows: list[Row], options: argparse.Namespace) -> None:
     pages.mkdir(parents=True)
     for row in rows:
         made = course_folder(options.out) / "feedback" / row.id / name / f"{name}.html"
-        text = report.page(row, None if row.problem else made)
+        if not row.problem and not made.exists() and NO_PAGE not in row.remarks:
+            row.remarks.append(NO_PAGE)
+        text = report.page(row, made if made.exists() and not row.problem else None)
         (pages / f"{row.id}.html").write_text(text, encoding="utf-8")
     report.write_csv(rows, options.out / "grades.csv")
     report.write_manual(rows, sheet)

@@ -74,6 +74,8 @@ def hand_in(
         nbformat.write(notebook, folder / f"{who}_masking.ipynb")
     (folder / "empty.ipynb").write_text("")
     (folder / "broken.ipynb").write_text('{"cells": [')
+    (folder / "deep.ipynb").write_text('{"cells":' + "[" * 99_999)
+    (folder / "gone.ipynb").symlink_to("nowhere")
     (folder / "essay.pdf").write_bytes(b"%PDF")
     return notebooks
 
@@ -101,7 +103,7 @@ def failed(batch: Batch, who: str) -> set[str]:
 
 
 def test_everybody_is_in_the_table(batch: Batch) -> None:
-    assert set(batch.rows) == {*batch.notebooks, "empty", "broken", "essay.pdf"}
+    assert set(batch.rows) == {*batch.notebooks, "empty", "broken", "deep", "gone", "essay.pdf"}
     with open(batch.out / "grades.csv", encoding="utf-8-sig", newline="") as file:
         lines = {line["student"]: line for line in csv.DictReader(file)}
     assert set(lines) == set(batch.rows)
@@ -168,6 +170,8 @@ def test_crash_is_reported_and_stops_nobody(batch: Batch) -> None:
 def test_bad_files_get_a_clear_line(batch: Batch) -> None:
     assert "empty" in batch.rows["empty"].problem
     assert "no valid JSON" in batch.rows["broken"].problem
+    assert "nested too deeply" in batch.rows["deep"].problem
+    assert "leads to no file" in batch.rows["gone"].problem
     assert "not a notebook" in batch.rows["essay.pdf"].problem
 
 

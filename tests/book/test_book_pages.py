@@ -35,6 +35,18 @@ def test_nothing_sticks_out_on_a_phone(visits, page):
     assert visits(page).wide == []
 
 
+@pytest.mark.parametrize("words", ["mask", "encoder", "special_mask"])
+def test_what_a_search_finds_does_not_stick_out_on_a_phone(browser, serve, words):
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{serve(HTML)}search.html?q={words}")
+    # the excerpts come one by one, from the pages that were found
+    page.wait_for_function("document.querySelector('#search-results li .context')")
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.close()
+
+
 @pytest.mark.parametrize("page", READ)
 def test_every_picture_says_what_it_shows(visits, page):
     assert visits(page).unnamed == []

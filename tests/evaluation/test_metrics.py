@@ -30,6 +30,12 @@ def test_pieces():
     assert found == [("x", 0, 0), ("x", 1, 1), ("y", 2, 2), ("y", 4, 5)]
 
 
+@pytest.mark.parametrize("tag", ["NUM", "SYM", "X-x", "b-x", "B_x", "O-x", "", "x-B", None])
+def test_a_tag_of_no_scheme_is_refused(tag):
+    with pytest.raises(ValueError, match=f"{tag!r} marks no piece: .*classification_scores"):
+        entity_scores([["O", "B-x"]] * 2, [["O", tag]] * 2, generator=chance())
+
+
 def test_entities_need_both_ends_and_the_kind():
     truth = ["B-x", "I-x", "O", "B-y"]
     for guess, expected in (
@@ -51,6 +57,15 @@ def test_spans():
     assert scores["span_f1"].estimate == pytest.approx(0.4) and scores["exact_match"].estimate == 0
     assert word_f1(text, (0, 3), (16, 19)) == 1.0  # the same word elsewhere has the same words
     assert word_f1(text, (0, 3), (4, 7)) == 0.0
+
+
+def test_blanks_at_the_ends_of_a_span_do_not_count():
+    text = "so New York\u200b now"
+    for truth, guess in (((3, 11), (2, 12)), ((2, 13), (3, 11)), ((3, 12), (3, 11))):
+        scores = span_scores([text] * 2, [truth] * 2, [guess] * 2, generator=chance())
+        assert scores["exact_match"].estimate == scores["span_f1"].estimate == 1.0
+    worse = span_scores([text] * 2, [(3, 11)] * 2, [(3, 6)] * 2, generator=chance())
+    assert worse["exact_match"].estimate == 0
 
 
 def test_what_cannot_be():

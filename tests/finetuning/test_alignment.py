@@ -13,6 +13,7 @@ from course_lib.finetuning.alignment import (
     inside_of,
     piece_span,
     project,
+    with_marks,
     word_of_pieces,
 )
 
@@ -54,7 +55,20 @@ def test_spans_of_pieces():
     offsets = [(0, 0), (0, 4), (5, 7), (7, 9), (0, 0)]
     assert piece_span(0, 9, offsets) == (1, 3) and piece_span(5, 7, offsets) == (2, 2)
     assert piece_span(6, 8, offsets) == (2, 3)  # a span that cuts pieces takes them whole
-    assert piece_span(5, 12, offsets) is None and piece_span(4, 5, offsets) is None
+    # what no piece covers is not counted
+    assert piece_span(5, 12, offsets) == (2, 3) and piece_span(4, 5, offsets) is None
+
+
+def test_marks_belong_to_the_piece_before_them():
+    text = "e\u0301\u0302 \u0301a"
+    # the mark behind a space is nobody's; bytes of one letter share its place
+    assert with_marks(text, [(0, 1), (5, 6)]) == [(0, 3), (5, 6)]
+    assert with_marks(text, [(0, 1), (0, 1), (1, 2)]) == [(0, 1), (0, 1), (1, 3)]
+    assert with_marks(text, [(0, 0)]) == [(0, 0)] and with_marks("", []) == []
+
+
+def test_what_goes_on_in_bio_without_kinds_and_in_io():
+    assert inside_of(("O", "B", "I")) == [0, 2, 2] and inside_of(("O", "I-x")) == [0, 1]
 
 
 def test_what_cannot_be():
@@ -66,3 +80,5 @@ def test_what_cannot_be():
         project([(0, 1)], [0], [(0, 1)], continuation="inside")
     with pytest.raises(ValueError, match="has 'B-x' but not 'I-x'"):
         inside_of(("O", "B-x"))
+    with pytest.raises(ValueError, match="has 'E-x', which says where a piece ends"):
+        inside_of(("O", "B-x", "I-x", "E-x", "S-x"))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 import torch
+from chance import chance
 
 from course_lib.batch import IGNORE
 from course_lib.data import Example, PairExample, SpanExample, TokenExample
+from course_lib.evaluation import span_scores
 from course_lib.finetuning import encode_examples
+from course_lib.finetuning.prediction import best_span
 from course_lib.finetuning.rows import Row, kind_of, padded
+from course_lib.tokenization import train_tokenizer
 
 TEXT = "ban dol kiss lumo meve sun ban dol kiss"
 
@@ -65,6 +71,84 @@ def test_spans_lie_in_the_text_and_not_in_the_question(tokenizer):
     long = SpanExample("ban?", "kiss " * 30 + "dol", 150, 153, "g")
     (cut,) = encode_examples([long], tokenizer, max_len=16)
     assert cut.labels[:2] == (0, 0)
+
+
+BASE = "the answer is café today ❤️ किताब्"
+NFD = unicodedata.normalize("NFD", "the answer is café today")
+ODD = {
+    "leading space": (BASE, " café"),
+    "trailing space": (BASE, "café "),
+    "line end": ("the answer is café\n", "café\n"),
+    "decomposed accent": (NFD, "cafe\u0301"),
+    "accent at the very end": (NFD.removesuffix(" today"), "cafe\u0301"),
+    "at the very start": ("cafe\u0301 is open", "cafe\u0301"),
+    "variation selector": (BASE, "❤️"),
+    "virama": (BASE, "किताब्"),
+    "zero-width space in front": ("the answer is \u200bcafé today", "\u200bcafé"),
+    "zero-width space behind": ("the answer is café\u200b today", "café\u200b"),
+    "byte-order mark": ("\ufeffcafé is open", "\ufeffcafé"),
+    "soft hyphen inside": ("the answer is ca\u00adfé today", "ca\u00adfé"),
+    "control character": ("the answer is café\x07 today", "café\x07"),
+    "no-break spaces": ("the answer is\u00a0café\u00a0today", "\u00a0café\u00a0"),
+    "unknown emoji": ("the answer is 👩\u200d👧 today", "👩\u200d👧"),
+}
+
+
+@pytest.fixture(scope="module", params=["wordpiece", "bpe", "unigram"])
+def kinds(request):
+    text = f"{BASE} where is open"
+    return [
+        train_tokenizer([text] * 20, 400, request.param, coverage=1.0, lowercase=lower)
+        for lower in (True, False)
+    ]
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_an_answer_with_odd_ends_is_found_and_can_be_guessed(kinds, case):
+    text, answer = ODD[case]
+    start = text.index(answer)
+    example = SpanExample("where is", text, start, start + len(answer), "g")
+    for tokenizer in kinds:
+        (row,) = encode_examples([example], tokenizer, max_len=120)
+        first, last = row.labels[:2]
+        assert 0 < first <= last
+        # slowly: every piece that shares a visible character with the answer, and no other
+        seen = {i for i in range(start, example.stop) if text[i].isprintable() and text[i] != " "}
+        pieces = [i for i, (a, b) in enumerate(row.offsets) if seen & set(range(a, b))]
+        assert (first, last) == (pieces[0], pieces[-1])
+        logits = torch.zeros(2, len(row))
+        logits[0, first] = logits[1, last] = 9.0
+        guess = best_span(logits, row, len(row))
+        scores = span_scores(
+            [text] * 2, [(start, example.stop)] * 2, [guess] * 2, generator=chance()
+        )
+        assert scores["exact_match"].estimate == scores["span_f1"].estimate == 1.0
+
+
+def test_an_answer_that_cuts_pieces_takes_them_whole(kinds):
+    for tokenizer in kinds:
+        example = SpanExample("where", BASE, 15, 17, "g")
+        (row,) = encode_examples([example], tokenizer, max_len=64)
+        first, last = row.labels[:2]
+        assert row.offsets[first][0] <= example.start and example.stop <= row.offsets[last][1]
+
+
+def test_an_answer_that_is_cut_in_two_is_not_here(tokenizer):
+    text = "kiss " * 3 + "dol ban"
+    sizes = [len(encode_examples([SpanExample("ban", text, 0, 4, "g")], tokenizer)[0])]
+    for max_len in range(8, sizes[0] + 1):
+        (row,) = encode_examples(
+            [SpanExample("ban", text, 15, 22, "g")], tokenizer, max_len=max_len
+        )
+        assert (row.labels[:2] == (0, 0)) == (max_len < sizes[0])
+
+
+def test_an_answer_without_a_token_is_refused(kinds):
+    with pytest.raises(ValueError, match="only white space or invisible"):
+        SpanExample("where", "it is  \u200b here", 5, 8, "g")
+    alone = SpanExample("where", "a \u0301 b", 2, 3, "g")
+    with pytest.raises(ValueError, match="the tokenizer drops the answer .* at 2 .. 3"):
+        encode_examples([alone], kinds[0])
 
 
 def test_a_mask_written_in_the_text_is_text(tokenizer):

@@ -29,8 +29,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..records import SPLITS, Example, Task, normalise
-from .labelled import TokenExample, TokenTask, bio_names, word_spans
+from .labelled import TokenExample, TokenTask
 from .sentence_patterns import Piece, Tree, holes, parse, sentence
+from .tags import bio_names
+from .words import word_spans
 
 FEWEST = 4  # groups of an intent
 HELD_OUT = 0.15

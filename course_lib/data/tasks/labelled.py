@@ -9,13 +9,11 @@ words   TokenExample    a tag for each word                             ``TokenT
 span    SpanExample     where in the text the answer stands             ``SpanTask``
 ======  ==============  ==============================================  =======================
 
-Tags are BIO (Ramshaw and Marcus 1995, https://aclanthology.org/W95-0107, in the form of
-CoNLL-2003): ``B-x`` on the first word of a piece of kind x, ``I-x`` on its other words, ``O``
-outside. Without the B, two pieces side by side would be one.
+Tags are BIO (``tags``); what a word is stands in ``words``.
 
 Cost: linear in the text.
 
->>> pieces, labels = [(6, 14, "place")], bio_names(["place"])
+>>> pieces, labels = [(6, 14, "place")], ("O", "B-place", "I-place")
 >>> example = TokenExample.of_spans("Go to New York now", pieces, labels, group="g")
 >>> example.word_texts, example.tags
 (['Go', 'to', 'New', 'York', 'now'], (0, 0, 1, 2, 0))
@@ -23,61 +21,14 @@ Cost: linear in the text.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..records import SPLITS, of_split
+from .tags import bio_tags, check_labels
+from .words import trimmed, word_spans
 
-WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)*|[^\w\s]|_")
-CHINESE = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
 Span = tuple[int, int]
-
-
-def word_spans(text: str) -> list[Span]:
-    """(start, stop) of each word of ``text``.
-
-    A word is a run of letters and digits, a mark, or one Chinese character.
-
-    >>> [("don't, 开灯")[a:b] for a, b in word_spans("don't, 开灯")]
-    ["don't", ',', '开', '灯']
-    """
-    spans = []
-    for match in WORD.finditer(text):
-        start = match.start()
-        for at in range(*match.span()):
-            if CHINESE.match(text[at]):
-                spans += [(start, at)] * (at > start) + [(at, at + 1)]
-                start = at + 1
-        spans += [(start, match.end())] * (match.end() > start)
-    return spans
-
-
-def bio_names(kinds: Iterable[str]) -> tuple[str, ...]:
-    """The tags for these kinds of pieces, ``O`` first.
-
-    >>> bio_names(["area", "name"])
-    ('O', 'B-area', 'I-area', 'B-name', 'I-name')
-    """
-    return ("O", *(f"{prefix}-{kind}" for kind in kinds for prefix in "BI"))
-
-
-def bio_tags(words: Sequence[Span], pieces: Iterable[tuple[int, int, str]]) -> list[str]:
-    """The tag of each word; a word that a piece touches is inside of it.
-
-    pieces: (start, stop, kind) in characters.
-
-    Raises ValueError for two pieces that share a word, and for one that touches no word.
-    """
-    tags = ["O"] * len(words)
-    for start, stop, kind in sorted(pieces):
-        touched = [i for i, (a, b) in enumerate(words) if a < stop and b > start]
-        if not touched or any(tags[i] != "O" for i in touched):
-            why = "shares a word with another" if touched else "touches no word"
-            raise ValueError(f"the piece {kind!r} at {start} .. {stop} {why}")
-        for i in touched:
-            tags[i] = f"{'B' if i == touched[0] else 'I'}-{kind}"
-    return tags
 
 
 @dataclass(frozen=True)
@@ -154,7 +105,7 @@ class SpanExample:
 
     group: as everywhere.
 
-    Raises ValueError for a span that is empty or leaves the text.
+    Raises ValueError for a span that is empty or leaves the text, or holds nothing to be seen.
     """
 
     question: str
@@ -168,6 +119,11 @@ class SpanExample:
             raise ValueError(
                 f"the answer {self.start} .. {self.stop} is empty or leaves the text of "
                 f"{len(self.text)} characters"
+            )
+        if not trimmed(self.text, (self.start, self.stop)):
+            raise ValueError(
+                f"the answer {self.start} .. {self.stop} is {self.answer!r}, only white space or "
+                "invisible characters: mark the words that answer, or leave the example out"
             )
 
     @property
@@ -197,7 +153,10 @@ def _describe(task: TokenTask | SpanTask, details) -> str:
 class TokenTask:
     """Tagged words in three splits that share no group.
 
-    labels: the tags, ``O`` first.  notes: how it was made, and its limits.
+    labels: the tags of one of ``tags.SCHEMES``, ``O`` first.
+    notes: how it was made, and its limits.
+
+    Raises ValueError for other labels, tags that index none, and groups in two splits.
     """
 
     name: str
@@ -209,6 +168,7 @@ class TokenTask:
     notes: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
+        check_labels(self.labels)
         _check_groups(self)
         examples = [e for split in SPLITS for e in getattr(self, split)]
         if wrong := {t for e in examples for t in e.tags} - set(range(len(self.labels))):

@@ -34,7 +34,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..records import SPLITS, Corpus, Document, Link, normalise, split_of
-from .labelled import SpanExample, SpanTask, TokenExample, TokenTask, bio_names, word_spans
+from .labelled import SpanExample, SpanTask, TokenExample, TokenTask
+from .tags import bio_names
+from .words import word_spans
 
 HELD_OUT = 0.15
 SHORTEST, LONGEST = 30, 300  # characters of a sentence

@@ -76,18 +76,41 @@ def _entries(folder: Path, recogniser: Recogniser) -> list[Entry]:
 
 
 def _entry(path: Path, ending: re.Pattern, recogniser: Recogniser) -> Entry:
-    if path.is_file():
-        if path.suffix != ".ipynb":
-            return Entry(path.name, problem="not a notebook: hand in the .ipynb file itself")
-        who = ending.sub("", path.stem) or path.stem
-        return Entry(who, {path: recogniser.name_of_file(path)})
-    notebooks = [
+    if path.is_dir():
+        return _entry_of_folder(path, recogniser)
+    if path.suffix != ".ipynb":
+        who = _readable(path.name)
+        return Entry(who, problem="not a notebook: hand in the .ipynb file itself")
+    stem = _readable(path.stem)
+    who = ending.sub("", stem) or stem
+    if not path.is_file():
+        return Entry(who, problem=_no_file(path))
+    return Entry(who, {path: recogniser.name_of_file(path)})
+
+
+def _entry_of_folder(path: Path, recogniser: Recogniser) -> Entry:
+    found = [
         p
         for p in sorted(path.rglob("*.ipynb"))
         if not IGNORED & set(p.parts) and not p.name.startswith(".")
     ]
+    notebooks = {p: recogniser.name_of_file(p) for p in found if p.is_file()}
     problem = "" if notebooks else "no notebook (.ipynb) in this folder"
-    return Entry(path.name, {p: recogniser.name_of_file(p) for p in notebooks}, problem)
+    if found and not notebooks:
+        problem = f"{_readable(found[0].name)}: {_no_file(found[0])}"
+    return Entry(_readable(path.name), notebooks, problem)
+
+
+def _no_file(path: Path) -> str:
+    if path.is_symlink():
+        return "a link that leads to no file: hand in the .ipynb file itself"
+    kind = "a folder" if path.is_dir() else "no plain file"
+    return f"this is {kind}, not a notebook: hand in the .ipynb file itself"
+
+
+def _readable(name: str) -> str:
+    """A file's name as text that can be written: bytes that are no UTF-8 become U+FFFD."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _only_assignment(folder: Path, entries: list[Entry]) -> str:
@@ -126,5 +149,6 @@ def _one_of(who: str, paths: list[Path], assignment: str, folder: Path) -> Submi
     named = [path for path in paths if path.stem == assignment]
     if len(paths) == 1 or len(named) == 1:
         return Submission(who, (paths if len(paths) == 1 else named)[0])
-    names = ", ".join(str(path.relative_to(folder / who)) for path in paths)
+    own = folder / paths[0].relative_to(folder).parts[0]
+    names = ", ".join(_readable(str(path.relative_to(own))) for path in paths)
     return Submission(who, None, f"several notebooks ({names}): which one counts? Leave one")

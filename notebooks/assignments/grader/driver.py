@@ -10,6 +10,7 @@ and slow ({student: cells that timed out}).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
@@ -128,7 +129,7 @@ def autograde(api: NbGraderAPI, job: dict, student: str) -> str:
     if result["success"]:
         return ""
     (Path(job["course"]) / f"error-{student}.log").write_text(
-        f"{result.get('log')}\n{result.get('error')}"
+        f"{result.get('log')}\n{result.get('error')}", encoding="utf-8", errors="replace"
     )
     why = watch.reason or last_line(result)
     return f"running it failed at {running.get('late') or running.get('cell', 'the start')}: {why}"
@@ -139,7 +140,7 @@ def last_line(result: dict) -> str:
     if "DeadKernelError" in text:
         return "the Python process died (os._exit, or out of memory?)"
     causes = [line for line in text.splitlines() if re.match(r"\s*[\w.]*(Error|Exception)\b", line)]
-    return causes[0].strip() if causes else text.strip().splitlines()[-1]
+    return causes[0].strip() if causes else (text.strip().splitlines() or ["no reason given"])[-1]
 
 
 def timed_out(course: Path, assignment: str, student: str) -> list[str]:
@@ -172,6 +173,14 @@ def record(book: Gradebook, assignment: str, student: str, marks: dict) -> None:
     book.db.commit()
 
 
+def feedback(api: NbGraderAPI, assignment: str, student: str) -> dict:
+    """Make the student's page, as far as it can be made; the points."""
+    with contextlib.suppress(Exception):
+        api.generate_feedback(assignment, student)
+    with Gradebook(api.coursedir.db_url) as book:
+        return grades(book, assignment, student)
+
+
 def main(path: str) -> None:
     warnings.simplefilter("ignore")  # SQLAlchemy has much to say about nbgrader
     job = json.loads(Path(path).read_text())
@@ -184,11 +193,15 @@ def main(path: str) -> None:
             sys.exit(f"{result.get('log')}\n{result.get('error')}")
     for student in job.get("students", []):
         print(f"  {student} ...", file=sys.stderr, flush=True)
-        error = autograde(api, job, student)
+        try:
+            error = autograde(api, job, student)
+            late = [] if error else timed_out(course, name, student)
+        except Exception as failed:  # noqa: BLE001  whatever it is, the others are to be graded
+            error = f"grading it failed: {failed!r:.200}"
         if error:
             answer["errors"][student] = error
         else:
-            answer["slow"][student] = timed_out(course, name, student)
+            answer["slow"][student] = late
     with Gradebook(api.coursedir.db_url) as book:
         for student, marks in job.get("manual", {}).items():
             try:
@@ -197,9 +210,10 @@ def main(path: str) -> None:
                 answer["errors"][student] = "there is no graded submission to put manual points on"
     for student in job.get("feedback", []):
         if student not in answer["errors"]:
-            api.generate_feedback(name, student)
-            with Gradebook(api.coursedir.db_url) as book:
-                answer["grades"][student] = grades(book, name, student)
+            try:
+                answer["grades"][student] = feedback(api, name, student)
+            except Exception as failed:  # noqa: BLE001  as above
+                answer["errors"][student] = f"its points could not be read: {failed!r:.200}"
     (course / "answer.json").write_text(json.dumps(answer))
 
 

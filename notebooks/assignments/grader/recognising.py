@@ -8,9 +8,9 @@ from pathlib import Path
 import nbformat
 
 from . import source_code
+from .given import given_cells, squeeze
 from .reading import Refused, read_notebook
 from .release import assignments, source_path
-from .restoring import given_cells, squeeze
 
 
 class Recogniser:

@@ -11,15 +11,13 @@ refused, with the cell and the reason.
 from __future__ import annotations
 
 import copy
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import nbformat
 
 from . import source_code
+from .given import Given, Matching, given_cells, squeeze
 from .reading import Refused
-
-HIDDEN = re.compile(r"### BEGIN HIDDEN TESTS\n.*?### END HIDDEN TESTS\n?", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -28,59 +26,6 @@ class Restored:
 
     notebook: nbformat.NotebookNode
     remarks: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Given:
-    """One cell of the release.
-
-    Its name (nbgrader's grade_id), its text, and for a solution the functions it must define.
-    """
-
-    name: str
-    kind: str
-    source: str
-    solution: bool
-    functions: frozenset[str] = frozenset()
-
-
-@dataclass
-class Matching:
-    """Which submitted cell stands for which given one, while it is worked out."""
-
-    cells: list
-    meta: list
-    given: list[Given]
-    owner: dict[int, str] = field(default_factory=dict)
-    sources: dict[str, str] = field(default_factory=dict)
-    attachments: dict[str, dict] = field(default_factory=dict)
-    remarks: list[str] = field(default_factory=list)
-
-    @property
-    def locked(self) -> dict[str, Given]:
-        return {cell.name: cell for cell in self.given if not cell.solution}
-
-    @property
-    def course_names(self) -> set[str]:
-        """Functions that the given cells define: a student's cell must not replace them."""
-        code = [cell.source for cell in self.locked.values() if cell.kind == "code"]
-        return set().union(*map(source_code.defined, code))
-
-
-def given_cells(release: nbformat.NotebookNode) -> list[Given]:
-    """The cells of the release, in order; each has a grade_id."""
-    result = []
-    for cell in release.cells:
-        note = cell.metadata["nbgrader"]
-        defined = (
-            frozenset(source_code.defined(cell.source))
-            if note["solution"] and cell.cell_type == "code"
-            else frozenset()
-        )
-        result.append(
-            Given(note["grade_id"], cell.cell_type, cell.source, note["solution"], defined)
-        )
-    return result
 
 
 def restore(
@@ -100,6 +45,15 @@ def restore(
     Raises:
         Refused: it is another notebook, or an answer is missing or there twice.
     """
+    try:
+        return _restored(submitted, release, accept_missing)
+    except RecursionError:
+        raise Refused("an expression in the code is nested too deeply to be read") from None
+
+
+def _restored(
+    submitted: nbformat.NotebookNode, release: nbformat.NotebookNode, accept_missing: bool
+) -> Restored:
     given = given_cells(release)
     names = {cell.name for cell in given}
     meta = [
@@ -113,15 +67,6 @@ def restore(
     _match_text(matching, accept_missing)
     _remark_metadata(matching)
     return _assemble(matching, release)
-
-
-def squeeze(text: str) -> str:
-    """The text without what an editor may change (line ends, trailing blanks, outer empty lines).
-
-    Hidden tests go too, so that the source notebook itself is recognised like any other.
-    """
-    text = HIDDEN.sub("", text.replace("\r", ""))
-    return "\n".join(line.rstrip() for line in text.strip().split("\n"))
 
 
 def _match_locked(m: Matching) -> None:

@@ -7,7 +7,8 @@ import itertools
 import pytest
 
 from course_lib.data import SpanExample, SpanTask, TokenExample, TokenTask, UnknownName
-from course_lib.data.tasks.labelled import bio_names, bio_tags, word_spans
+from course_lib.data.tasks.tags import bio_names, bio_tags
+from course_lib.data.tasks.words import trimmed, word_spans
 
 LABELS = ("O", "B-x", "I-x", "B-y", "I-y")
 
@@ -21,12 +22,24 @@ LABELS = ("O", "B-x", "I-x", "B-y", "I-y")
         ("开灯 now", ["开", "灯", "now"]),
         ("a开b", ["a", "开", "b"]),
         ("58° 3.5", ["58", "°", "3", ".", "5"]),
+        ("cafe\u0301's a\u0301b", ["cafe\u0301's", "a\u0301b"]),
+        ("किताब् ❤️!", ["किताब्", "❤️", "!"]),
+        ("\u0301 _\u0301x", ["\u0301", "_\u0301", "x"]),
     ],
 )
 def test_words(text, words):
     spans = word_spans(text)
     assert [text[a:b] for a, b in spans] == words
     assert all(b <= c for (_, b), (c, _) in itertools.pairwise(spans))
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [("ab", "ab"), (" \u200bab\n", "ab"), ("\ufeffa b\u00a0", "a b"), ("\t\u200b", None)],
+)
+def test_what_is_left_of_a_marked_stretch(text, left):
+    span = trimmed(f"x{text}y", (1, 1 + len(text)))
+    assert (span and f"x{text}y"[slice(*span)]) == left
 
 
 def test_two_pieces_side_by_side_are_two():
@@ -69,6 +82,35 @@ def test_spans():
     for start, stop in ((3, 3), (-1, 2), (4, 99)):
         with pytest.raises(ValueError, match="empty or leaves the text"):
             SpanExample("who?", "it was Ada.", start, stop, "g")
+
+
+def of_letters(letters):
+    return ("O", *(f"{letter}-{kind}" for kind in "xy" for letter in letters))
+
+
+@pytest.mark.parametrize("letters", ["", "BI", "I", "B", "IE", "BIES", "BILU"])
+def test_labels_of_every_scheme_are_taken(letters):
+    example = TokenExample("a", ((0, 1),), (0,), "g")
+    assert TokenTask("t", "", of_letters(letters), (example,), (), ()).labels[0] == "O"
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ((), "must have 'O' first"),
+        (("B-x", "I-x", "O"), "must have 'O' first .*cut off"),
+        (("NUM", "SYM"), "must have 'O' first"),
+        (("O", "NUM", "SYM"), "'NUM' marks no piece"),
+        (("O", "B-x", "B-x"), "names a tag twice"),
+        (("O", "B-x", "I-x", "L-x"), "begin with B, I, L, which is no scheme .*give all tags"),
+        (of_letters("BIEU"), "no scheme"),
+        (of_letters("BIEULS"), "no scheme"),
+    ],
+)
+def test_labels_of_no_scheme_are_refused(labels, message):
+    example = TokenExample("a", ((0, 1),), (0,), "g")
+    with pytest.raises(ValueError, match=message):
+        TokenTask("t", "", labels, (example,), (), ())
 
 
 def test_tasks_refuse_leaks_and_unknown_tags():
