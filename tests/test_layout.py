@@ -10,7 +10,7 @@ import course_lib
 
 ROOT = Path(course_lib.__file__).parent
 ORDER = (
-    "whole_files", "batch", "hardware", "measuring", "viz",  # the ground
+    "settings", "whole_files", "batch", "hardware", "measuring", "viz",  # the ground
     "data", "tokenization", "masking", "batches",  # II text in
     "encoder", "objectives", "gradients", "optimisation",  # III the mathematics
     "distributed", "evaluation", "training", "generation", "pretraining",  # IV pre-training

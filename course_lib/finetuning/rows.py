@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from course_lib.batch import IGNORE, Batch
 from course_lib.batches import pad_rows
 from course_lib.data import Example, PairExample, SpanExample, TokenExample
+from course_lib.settings import settle
 from course_lib.tokenization import Encoding, Tokenizer
 
 from .alignment import first_pieces, piece_span, project
@@ -51,6 +52,9 @@ class Row:
     types: tuple[int, ...] = ()
     pieces: tuple[int, ...] = ()
     offsets: tuple[tuple[int, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        settle(self)
 
     def __len__(self) -> int:
         return len(self.ids)

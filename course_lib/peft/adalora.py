@@ -61,7 +61,7 @@ class AdaLoRAConfig(Config):
     last; every: steps between cuts.
     alpha, dropout, targets: as for LoRA.  beta1, beta2: b1 and b2.  orthogonality: gamma.
 
-    Raises ValueError naming the field that can't be.
+    Raises ValueError or TypeError naming the field that can't be.
     """
 
     kind: ClassVar[str] = "adalora"
@@ -79,6 +79,7 @@ class AdaLoRAConfig(Config):
     targets: tuple[str, ...] = (QUERY, VALUE)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         at_least(
             1,
             total_steps=self.total_steps,

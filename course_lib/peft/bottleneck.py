@@ -45,7 +45,7 @@ class BottleneckConfig(Config):
     reduction: d_model / m, rounded down to at least m = 1.  activation: f.
     targets: linear layers (Houlsby's formula) or layer norms (Pfeiffer's).
 
-    Raises ValueError naming the field that can't be.
+    Raises ValueError or TypeError naming the field that can't be.
     """
 
     kind: ClassVar[str] = "bottleneck"
@@ -54,6 +54,7 @@ class BottleneckConfig(Config):
     targets: tuple[str, ...] = (ATTENTION_OUTPUT, OUTPUT)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         at_least(1, reduction=self.reduction)
         if self.activation not in ACTIVATIONS:
             raise ValueError(

@@ -53,7 +53,7 @@ class LoRAConfig(Config):
     ``rank_stabilised``.
     dropout: on what enters A.  targets: ends of the names of linear layers (see ``targets``).
 
-    Raises ValueError naming the field that can't be.
+    Raises ValueError or TypeError naming the field that can't be.
     """
 
     kind: ClassVar[str] = "lora"
@@ -64,6 +64,7 @@ class LoRAConfig(Config):
     targets: tuple[str, ...] = (QUERY, VALUE)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         at_least(1, rank=self.rank)
         check_dropout(self.dropout)
 

@@ -7,11 +7,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from torch import nn
+
+from course_lib.settings import Settings
 
 from .site import Layer, Swap
 
@@ -29,7 +31,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """The parent of the methods' configurations. kind: the method's name in saved files."""
 
     kind: ClassVar[str] = ""
@@ -37,17 +39,6 @@ class Config:
     def build(self, model: nn.Module, skip: str | None, generator: torch.Generator) -> Plan:
         """The new layers for ``model``; nothing is changed in it. skip: the head's name."""
         raise NotImplementedError
-
-    def values(self) -> dict:
-        """The fields as plain values, for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_values(cls, values: dict) -> Config:
-        """The inverse of ``values``. Raises ValueError on unknown fields."""
-        if unknown := set(values) - {f.name for f in fields(cls)}:
-            raise ValueError(f"unknown fields of a {cls.kind} configuration: {sorted(unknown)}")
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
 
 
 def check_rank(rank: int, modules: dict[str, nn.Linear]) -> None:

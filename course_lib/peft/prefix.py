@@ -47,7 +47,7 @@ class PrefixConfig(Config):
     themselves.
     std: of the first prefixes.  targets: attention modules.
 
-    Raises ValueError naming the field that can't be.
+    Raises ValueError or TypeError naming the field that can't be.
     """
 
     kind: ClassVar[str] = "prefix"
@@ -57,6 +57,7 @@ class PrefixConfig(Config):
     targets: tuple[str, ...] = (ATTENTION,)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         at_least(1, n_tokens=self.n_tokens)
         at_least(0, hidden=self.hidden, std=self.std)
 

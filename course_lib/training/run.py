@@ -20,6 +20,7 @@ from course_lib.batch import Batch
 from course_lib.batches import Stream
 from course_lib.distributed import Workers
 from course_lib.evaluation import evaluate
+from course_lib.settings import settle
 
 from . import checkpoint
 from .checkpoint_writer import CheckpointWriter
@@ -49,6 +50,9 @@ class TrainResult:
     stopped: str
     best_step: int | None
     history: list[dict] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        settle(self, finite=False)
 
     @property
     def tokens_per_second(self) -> float:

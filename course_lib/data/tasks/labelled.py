@@ -27,6 +27,8 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from course_lib.settings import settle
+
 from ..records import SPLITS, of_split
 
 WORD = re.compile(r"[^\W_]+(?:['’][^\W\d_]+)*|[^\w\s]|_")
@@ -89,6 +91,9 @@ class PairExample:
     label: int
     group: str
 
+    def __post_init__(self) -> None:
+        settle(self)
+
 
 @dataclass(frozen=True)
 class TokenExample:
@@ -107,6 +112,7 @@ class TokenExample:
     group: str
 
     def __post_init__(self) -> None:
+        settle(self)
         if len(self.words) != len(self.tags):
             raise ValueError(
                 f"one tag a word: got {len(self.words)} words and {len(self.tags)} tags"
@@ -164,6 +170,7 @@ class SpanExample:
     group: str
 
     def __post_init__(self) -> None:
+        settle(self)
         if not 0 <= self.start < self.stop <= len(self.text):
             raise ValueError(
                 f"the answer {self.start} .. {self.stop} is empty or leaves the text of "
