@@ -23,6 +23,7 @@ from course_lib.masking import MaskPolicy
 from course_lib.objectives import MaskedLM
 from course_lib.pretraining import PretrainConfig, prepare, pretrain
 from course_lib.training import load_model
+from course_lib.whole_files import read_json_object
 
 KINDS = (int, float, str, bool)
 BUDGET = {
@@ -110,7 +111,7 @@ def _pretrain(args: argparse.Namespace) -> None:
 
 def _evaluate(args: argparse.Namespace) -> None:
     model, tokenizer = load_model(args.folder)
-    result = json.loads((args.folder / "result.json").read_text("utf-8"))
+    result = read_json_object(args.folder / "result.json", config=dict)
     prepared = prepare(PretrainConfig.of(result["config"]))
     if prepared.tokenizer.fingerprint != tokenizer.fingerprint:
         raise ValueError(

@@ -4,7 +4,7 @@
 'linear'
 >>> TrainConfig(steps=1000, warmup=100)
 Traceback (most recent call last):
-ValueError: warmup is a share of the budget, in [0, 1); got 100
+ValueError: warmup is a share of the budget, in [0, 1); got 100.0
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from course_lib.evaluation import evaluate
 from course_lib.settings import settle
 
 from . import checkpoint
+from .checkpoint import CheckpointError
 from .checkpoint_writer import CheckpointWriter
 from .config import TrainConfig
 from .learner import Learner
@@ -259,13 +260,24 @@ class Run:
             self.writer.wait()
 
     def restore(self) -> None:
-        """Take up the newest whole checkpoint, if there is one."""
+        """Take up the newest whole checkpoint, if there is one.
+
+        Raises CheckpointError if it is of another run, or does not fit this one.
+        """
         if not checkpoint.checkpoints(self.out):
             return
         path = checkpoint.latest_checkpoint(self.out)
         tensors, info = checkpoint.load_checkpoint(path)
         check_same_run(self.config, self.stream.fingerprint, path, info)
-        taken_up = take_up(self.learner, tensors, info)
+        try:
+            taken_up = take_up(self.learner, tensors, info)
+        except CheckpointError:
+            raise
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{path} does not fit this run ({error}): build the model and choose what is "
+                "trained as it was, or start anew in another folder"
+            ) from error
         self.progress, self.window, self.best_weights = taken_up
         self.saved = replace(self.progress)
         self.workers.seed(self.config.seed, self.progress.step)

@@ -169,11 +169,39 @@ def test_a_checkpoint_older_than_a_field_resumes_with_its_default(tmp_path, smal
     go(small_model, stream, quick(steps=2, checkpoint_every=1), out=tmp_path)
     for path in checkpoints(tmp_path):
         info = json.loads((path / "state.json").read_text())
-        del info["config"]["optimizer"]
+        del info["config"]["optimizer"], info["info_sha256"]
         (path / "state.json").write_text(json.dumps(info))
     with pytest.raises(CheckpointError, match="optimizer='adamw', now it is 'muon'"):
         go(small_model, stream, quick(optimizer="muon"), out=tmp_path, resume=True)
     assert go(small_model, stream, quick(), out=tmp_path, resume=True).steps == 6
+
+
+@pytest.mark.parametrize("damage", ["step", "optimizer", "config", "window", "groups", "rest"])
+def test_a_checkpoint_that_lacks_something_is_a_clear_error(tmp_path, small_model, stream, damage):
+    """Written before state.json had a SHA-256 of its own, and changed since."""
+    go(small_model, stream, quick(steps=2), out=tmp_path)
+    (path,) = checkpoints(tmp_path)
+    info = json.loads((path / "state.json").read_text())
+    del info["info_sha256"]
+    for value in (None, [], "x", 7.5):
+        if damage in info:
+            bad = info | {damage: value}
+        else:
+            bad = info | {"optimizer": info["optimizer"] | {damage: value}}
+        (path / "state.json").write_text(json.dumps(bad))
+        with pytest.raises(CheckpointError, match="step-00000002.*(is damaged|does not fit)"):
+            go(small_model, stream, quick(), out=tmp_path, resume=True)
+
+
+def test_the_checkpoint_of_another_model_says_where_it_differs(tmp_path, small_model, stream):
+    go(small_model, stream, quick(steps=2), out=tmp_path)
+    other = MaskedLanguageModel(replace(small_model.config, d_ff=64))
+    with pytest.raises(CheckpointError, match=r"another model: encoder.*d_ff|inner.weight is \("):
+        go(other, stream, quick(), out=tmp_path, resume=True)
+    # not all is trained: the optimiser has other groups
+    small_model.encoder.requires_grad_(False)
+    with pytest.raises(CheckpointError, match="does not fit this run.*what is trained as it was"):
+        go(small_model, stream, quick(), out=tmp_path, resume=True)
 
 
 def test_resume_would_differ_without_the_moments(tmp_path, small_model, stream):
