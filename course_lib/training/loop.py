@@ -20,6 +20,10 @@ Choices, and what each costs:
 * A loss or gradient that is not finite stops the run at its step. On a GPU it is looked for between
   log lines only, since each look stalls the device; the step that is reported is still the right
   one.
+* With fp16 a gradient may be infinite because the loss was scaled up too far: that step moves
+  nothing, the scale is halved, and the step counts in the budget, in the schedule and in the log
+  (``skipped_steps``). At a scale of 1 there is nothing left to halve, and the run stops. It grows
+  again, by 2 after 2000 steps in which all was finite.
 * Checkpoints are written in a thread from a copy; training waits for the copy only.
 * Ctrl-C and SIGTERM finish the step, save, and then stop.
 

@@ -48,12 +48,12 @@ def state_of(
     tensors["random.cpu"] = torch.get_rng_state()
     if learner.device.type == "cuda":
         tensors["random.cuda"] = torch.cuda.get_rng_state(learner.device)
-    total, count = learner.workers.sum(*window.state().values())
+    total, count = learner.workers.sum(float(window.total), window.count)
     info = {
         "precision": learner.precision,
         "optimizer": optimizer,
         "scaler": learner.scaler.state_dict(),
-        "window": {"total": total, "count": count},
+        "window": {"total": total, "count": count, "skipped": int(window.skipped)},
         **progress.state(),
     }
     return _gathered(tensors, learner.workers.first), info
@@ -95,8 +95,10 @@ def take_up(
     torch.set_rng_state(parts["random"]["cpu"])
     if learner.device.type == "cuda" and "cuda" in parts["random"]:
         torch.cuda.set_rng_state(parts["random"]["cuda"], learner.device)
-    # a sum over all workers: counted once
-    window = Window(learner.device, **info["window"] if learner.workers.first else {})
+    sums = info["window"]
+    # sums over all workers: counted once. What was skipped was skipped by all
+    sums = sums if learner.workers.first else {"skipped": sums.get("skipped", 0)}
+    window = Window(learner.device, **sums)
     best = {k: like(own[k], v.to(learner.device)) for k, v in parts["best"].items()}
     return Progress.of(info), window, best or None
 
