@@ -148,6 +148,7 @@ def test_tests_mirror_the_folders():
     tests several of them.
     """
     several = {"peft/test_methods", "distributed/test_command", "distributed/test_training"}
+    several |= {"training/test_fp16"}
     tests = Path(__file__).parent
     for path in tests.rglob("test_*.py"):
         place = path.relative_to(tests).with_suffix("")

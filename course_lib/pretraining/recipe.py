@@ -30,6 +30,7 @@ from course_lib.masking import MaskPolicy
 from course_lib.objectives import MaskedLM
 from course_lib.tokenization import Tokenizer, train_tokenizer
 from course_lib.training import TrainResult, save_model, train
+from course_lib.training.beforehand import make_writable
 from course_lib.training.checkpoint import checkpoints
 from course_lib.whole_files import write_text_whole
 
@@ -107,10 +108,11 @@ def pretrain(
     Returns what is in ``result.json``: ``unigram_nll`` and ``validation_nll`` (nats per masked
     token), ``tokens_per_second``, the configuration, hardware and versions, and more.
 
-    Raises ValueError if ``out`` already holds a run and ``resume`` is not set.
+    Raises ValueError if ``out`` already holds a run and ``resume`` is not set, or can't be written.
     """
     out = Path(out)
     _check_free(out, resume)
+    make_writable(out, workers)
     with workers.in_turn():
         prepared = prepare(config, progress=progress and workers.first)
     model = build_model(config, prepared)

@@ -65,21 +65,6 @@ class TrainResult:
         return self.tokens / max(self.seconds, 1e-9)
 
 
-def check_arguments(
-    config: TrainConfig,
-    validation: Sequence[Batch] | None,
-    out: str | os.PathLike | None,
-    resume: bool,
-) -> None:
-    """Raises ValueError for arguments of ``train`` that do not fit together."""
-    if config.patience and validation is None:
-        raise ValueError("patience needs validation batches")
-    if config.tensorboard and not out:
-        raise ValueError("tensorboard=True needs a folder: give out")
-    if resume and not out:
-        raise ValueError("resume=True needs the folder of the run: give out")
-
-
 class Run:
     """One run of ``train``; see there for the arguments. ``loop.step`` reads and moves it."""
 
@@ -99,8 +84,6 @@ class Run:
         self.progress, self.window = Progress(), Window(learner.device)
         self.best_weights: dict[str, Tensor] | None = None
         self.out = Path(out) if out else None
-        if self.out:
-            self.out.mkdir(parents=True, exist_ok=True)
         self.writer, self.saved = CheckpointWriter(), Progress(step=-1)
         self.tracker: Tracker | None = None
         self.bar = _bar(config, show and self.workers.first)
@@ -188,13 +171,21 @@ class Run:
         return bool(every) and self.progress.step % every == 0
 
     def _record(self, values: dict) -> None:
-        if self.tracker is None:
-            self.tracker = self._new_tracker()
         seconds = round(self.progress.seconds, 3)
         record = {"step": self.progress.step, "seconds": seconds, **values}
         self.tracker.add(record)
         if self.on_record and self.workers.first:
             self.on_record(record)
+
+    def open(self, resume: bool) -> None:
+        """Take up the newest whole checkpoint, if asked and there is one, and begin the record.
+
+        Raises CheckpointError as ``restore`` does, ImportError for a missing TensorBoard.
+        """
+        if resume:
+            self.restore()
+        if self.tracker is None:
+            self.tracker = self._new_tracker()
 
     def _new_tracker(self, last_step: int | None = None) -> Tracker:
         board, write = self.config.tensorboard, self.workers.first

@@ -306,6 +306,36 @@ def test_early_stopping_goes_back_to_the_best_weights(small_model, stream, valid
     assert found.nll == pytest.approx(curve[result.best_step])
 
 
+def test_patience_is_resumed(tmp_path, small_model, stream, validation):
+    """Cut after the first evaluation that was no better: it counts when the run goes on."""
+    config = quick(steps=100, lr=0.5, schedule="constant", warmup=0.0, evaluate_every=2)
+    config = replace(config, patience=3, checkpoint_every=1, keep=0)
+    cut = copy.deepcopy(small_model)
+    whole = go(small_model, stream, config, validation=validation, out=tmp_path / "whole")
+    assert whole.stopped == "patience"
+    stop_at = whole.best_step + 2
+
+    class Stopping:
+        fingerprint = stream.fingerprint
+
+        def batch(self, step: int) -> Batch:
+            if step == stop_at:
+                raise KeyboardInterrupt
+            return stream.batch(step)
+
+    with pytest.raises(KeyboardInterrupt):
+        go(cut, Stopping(), config, validation=validation, out=tmp_path / "cut")
+    middle = load_checkpoint(checkpoints(tmp_path / "cut")[-1])[1]
+    assert middle["step"] == stop_at and middle["bad_evaluations"] == 1
+    other = MaskedLanguageModel(small_model.config)
+    options = dict(validation=validation, out=tmp_path / "cut", resume=True)
+    again = go(other, stream, config, **options)
+    assert (again.steps, again.stopped) == (whole.steps, "patience")
+    assert again.best_step == whole.best_step
+    pairs = zip(other.parameters(), small_model.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
 def test_seconds_are_a_budget_and_move_the_learning_rate(small_model, stream):
     started = time.perf_counter()
     result = go(small_model, stream, quick(steps=None, seconds=0.6, warmup=0.2))
