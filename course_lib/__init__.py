@@ -3,7 +3,8 @@
 The folders stand in the order of the book, and a folder imports only from folders before it:
 
 ============================================================  ====================
-``whole_files`` ``batch`` ``hardware`` ``measuring`` ``viz``  the ground
+``settings`` ``whole_files`` ``batch`` ``hardware``            the ground
+``measuring`` ``viz``
 ``data`` ``tokenization`` ``masking`` ``batches``             II   text in
 ``encoder`` ``objectives`` ``gradients`` ``optimisation``     III  the mathematics
 ``distributed`` ``evaluation`` ``training`` ``generation``    IV   pre-training

@@ -24,6 +24,7 @@ from course_lib.objectives import MaskedLM
 from course_lib.pretraining import PretrainConfig, prepare, pretrain
 from course_lib.pretraining.config import SHAPE
 from course_lib.training import load_model
+from course_lib.whole_files import read_json_object
 
 KINDS = (int, float, str, bool)
 HELP = {
@@ -117,7 +118,7 @@ def _pretrain(args: argparse.Namespace) -> None:
 
 def _evaluate(args: argparse.Namespace) -> None:
     model, tokenizer = load_model(args.folder)
-    result = json.loads((args.folder / "result.json").read_text("utf-8"))
+    result = read_json_object(args.folder / "result.json", config=dict)
     config = PretrainConfig.of(result["config"])
     # what a run went on from need not be there any more
     prepared = prepare(config, tokenizer=tokenizer if config.init else None)

@@ -32,6 +32,7 @@ from pathlib import Path
 import torch
 
 from course_lib import hardware
+from course_lib.settings import as_plain
 from course_lib.whole_files import write_text_whole
 
 Clock = Callable[[], float]
@@ -171,7 +172,7 @@ def seconds_to_reach(curve: Sequence[Mapping[str, float]], nll: float) -> float 
 def write_record(path: str | os.PathLike, result: Mapping[str, object]) -> None:
     """Write ``result`` with hardware and versions as JSON, all or nothing."""
     record = {"hardware": hardware.describe(), **result}
-    write_text_whole(path, json.dumps(record, indent=1) + "\n")
+    write_text_whole(path, json.dumps(record, indent=1, default=as_plain) + "\n")
 
 
 def read_record(name: str, command: str | None = None) -> dict | None:

@@ -16,6 +16,7 @@ Cost: waiting for the disk once.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -47,6 +48,43 @@ def write_text_whole(path: str | os.PathLike, text: str) -> None:
     """Write ``text`` into a file, in UTF-8, all or nothing. Raises OSError."""
     with written_whole(path) as work:
         work.write_text(text, encoding="utf-8")
+
+
+def read_json_object(path: str | os.PathLike, **kinds: type | tuple[type, ...]) -> dict:
+    """The JSON object in a file, which has the keys of ``kinds``, of these types.
+
+    Raises ValueError, with the file's name and what is wrong, for anything else that stands there
+    (bytes that are no UTF-8, half an object, a list, keys that are missing), and OSError.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_text_whole(Path(folder) / "info.json", '{"step": "3"}')
+    ...     read_json_object(Path(folder) / "info.json", step=int)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ValueError: ...info.json is damaged: step must be int, got '3'
+    """
+    try:
+        found = json.loads(Path(path).read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    check_object(found, str(path), **kinds)
+    return found
+
+
+def check_object(found: object, where: str, **kinds: type | tuple[type, ...]) -> None:
+    """Raise ValueError unless ``found`` is a dictionary with these keys, of these types."""
+    if not isinstance(found, dict):
+        raise ValueError(  # noqa: TRY004  (what a file holds)
+            f"{where} is damaged: it holds {found!r:.40}, not an object"
+        )
+    for name, kind in kinds.items():
+        allowed = kind if isinstance(kind, tuple) else (kind,)
+        if name not in found:
+            raise ValueError(f"{where} is damaged: it has no {name}")
+        # to Python a bool is an int, to nobody else
+        if type(found[name]) not in allowed:
+            names = " or ".join(k.__name__.replace("NoneType", "null") for k in allowed)
+            raise ValueError(f"{where} is damaged: {name} must be {names}, got {found[name]!r:.40}")
 
 
 def sync(path: Path) -> None:

@@ -10,7 +10,7 @@ import course_lib
 
 ROOT = Path(course_lib.__file__).parent
 ORDER = (
-    "whole_files", "batch", "hardware", "measuring", "viz",  # the ground
+    "settings", "whole_files", "batch", "hardware", "measuring", "viz",  # the ground
     "data", "tokenization", "masking", "batches",  # II text in
     "encoder", "objectives", "gradients", "optimisation",  # III the mathematics
     "distributed", "evaluation", "training", "generation", "pretraining",  # IV pre-training
@@ -148,6 +148,7 @@ def test_tests_mirror_the_folders():
     tests several of them.
     """
     several = {"peft/test_methods", "distributed/test_command", "distributed/test_training"}
+    several |= {"training/test_fp16"}
     tests = Path(__file__).parent
     for path in tests.rglob("test_*.py"):
         place = path.relative_to(tests).with_suffix("")

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from course_lib import whole_files
-from course_lib.whole_files import write_text_whole, written_whole
+from course_lib.whole_files import read_json_object, write_text_whole, written_whole
 
 
 def test_a_file_and_a_folder_get_their_names_at_the_end(tmp_path):
@@ -67,3 +67,25 @@ def test_what_a_killed_process_of_this_number_left_is_no_obstacle(tmp_path):
     (tmp_path / f".writing-it-{os.getpid()}").mkdir()
     write_text_whole(tmp_path / "it", "text")
     assert [p.name for p in tmp_path.iterdir()] == ["it"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "Expecting value"),
+        (b"\xff\xfe", "decode"),
+        (b"[]", "not an object"),
+        (b"null", "not an object"),
+        (b"[" * 100_000, "recursion"),
+        (b"{}", "it has no step"),
+        (b'{"step": true}', "step must be int, got True"),
+        (b'{"step": 1, "best": "x"}', "best must be float or null, got 'x'"),
+    ],
+)
+def test_an_object_or_a_clear_error(tmp_path, content, says):
+    file = tmp_path / "info.json"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match=f"info.json is damaged: .*{says}"):
+        read_json_object(file, step=int, best=(float, type(None)))
+    file.write_text('{"step": 1, "best": null, "more": []}')
+    assert read_json_object(file, step=int, best=(float, type(None)))["more"] == []

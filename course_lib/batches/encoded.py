@@ -31,9 +31,11 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from course_lib.tokenization import Tokenizer
-from course_lib.whole_files import written_whole
+from course_lib.whole_files import read_json_object, written_whole
 
 _FORMAT = 1
+_DTYPES = ("uint16", "uint32")
+_INFO = dict(format=int, dtype=str, n_tokens=int, n_documents=int, fingerprint=str)
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,12 @@ class TokenArray:
         """
         path = Path(path)
         try:
-            info = json.loads((path / "info.json").read_text("utf-8"))
+            info = read_json_object(path / "info.json", **_INFO)
+            if info["dtype"] not in _DTYPES:
+                raise ValueError(f"dtype must be one of {_DTYPES}, got {info['dtype']!r}")
             tokens = np.memmap(path / "tokens.bin", dtype=info["dtype"], mode="r")
-            version, n_tokens, n_documents, fingerprint = (
-                info[name] for name in ("format", "n_tokens", "n_documents", "fingerprint")
-            )
-        except (OSError, ValueError, KeyError) as error:
+            version, n_tokens = info["format"], info["n_tokens"]
+        except (OSError, ValueError) as error:
             raise ValueError(
                 f"no usable encoded corpus at {path}: delete the folder and run encode_corpus "
                 f"again ({error})"
@@ -75,7 +77,7 @@ class TokenArray:
                 f"{n_tokens} (format {version}, this version reads {_FORMAT}): delete the folder "
                 "and run encode_corpus again"
             )
-        return cls(tokens, n_documents, fingerprint)
+        return cls(tokens, info["n_documents"], info["fingerprint"])
 
 
 def _batches(texts: Iterable[str], characters: int = 2_000_000) -> Iterator[list[str]]:

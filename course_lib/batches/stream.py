@@ -31,6 +31,7 @@ import torch
 
 from course_lib.batch import Batch
 from course_lib.masking import MaskPolicy, mask_constant, mask_tokens
+from course_lib.settings import settle
 from course_lib.tokenization import Tokenizer
 
 from .encoded import TokenArray
@@ -73,6 +74,7 @@ class MLMStream:
     targets: int | None = None
 
     def __post_init__(self) -> None:
+        settle(self)
         for name in ("seq_len", "batch_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")

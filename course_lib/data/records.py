@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from course_lib.settings import settle
+
 from .errors import unknown
 
 SPLITS = ("train", "validation", "test")
@@ -58,6 +60,7 @@ class Document:
     links: tuple[Link, ...] = ()
 
     def __post_init__(self) -> None:
+        settle(self)
         if not self.text.strip():
             raise ValueError(
                 f"document {self.title!r} of {self.source!r} has an empty text; leave it out"
@@ -173,6 +176,9 @@ class Example:
     text: str
     label: int
     group: str
+
+    def __post_init__(self) -> None:
+        settle(self)
 
 
 @dataclass(frozen=True)

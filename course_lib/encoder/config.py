@@ -11,12 +11,13 @@ True
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
+
+from course_lib.settings import Settings
 
 
 @dataclass(frozen=True)
-class EncoderConfig:
+class EncoderConfig(Settings):
     """The shape of an encoder. ``bert()`` and ``modern()`` fill in what each tradition fixes.
 
     vocab_size, n_layers, d_model (width), n_heads, d_ff (inner width of the feed-forward part),
@@ -35,7 +36,7 @@ class EncoderConfig:
     init_std: of the first weights.
     pad_id: only remembered, for ``to_transformers``.
 
-    Raises ValueError naming the field that can't be.
+    Raises ValueError or TypeError naming the field that can't be.
     """
 
     vocab_size: int
@@ -56,6 +57,7 @@ class EncoderConfig:
     pad_id: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name in ("vocab_size", "n_layers", "d_model", "n_heads", "d_ff", "max_len"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -113,15 +115,3 @@ class EncoderConfig:
         defaults = dict(d_ff=d_ff, max_len=1024, bias=False, norm_eps=1e-5, init_std=d_model**-0.5)
         defaults |= dict(norm="pre", positions="rotary", gated=True)
         return cls(vocab_size, n_layers, d_model, n_heads, **{**defaults, **others})
-
-    def to_json(self) -> str:
-        """The configuration as JSON text."""
-        return json.dumps(asdict(self), indent=2)
-
-    @classmethod
-    def from_json(cls, text: str) -> EncoderConfig:
-        """The inverse of ``to_json``. Raises ValueError on unknown fields."""
-        values = json.loads(text)
-        if unknown := set(values) - {f.name for f in fields(cls)}:
-            raise ValueError(f"unknown fields of an encoder's configuration: {sorted(unknown)}")
-        return cls(**values)

@@ -30,6 +30,7 @@ from course_lib.batch import Batch
 from course_lib.distributed import Workers
 from course_lib.hardware import autocast
 from course_lib.objectives import Objective
+from course_lib.settings import settle
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class Evaluation:
     nll: float
     accuracy: float | None
     count: int
+
+    def __post_init__(self) -> None:
+        settle(self, finite=False)
 
     @property
     def perplexity(self) -> float:

@@ -27,6 +27,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from course_lib.settings import settle
+
 _DRAWS_AT_ONCE = 1 << 22
 
 
@@ -41,6 +43,9 @@ class Interval:
     low: float
     high: float
     level: float
+
+    def __post_init__(self) -> None:
+        settle(self, finite=False)
 
     def __str__(self) -> str:
         return f"{self.estimate:.4g} [{self.low:.4g}, {self.high:.4g}]"

@@ -35,7 +35,7 @@ class FineTuneConfig(LoopConfig):
     seed: of the head's first weights, of dropout, of the order, and of which labels are drawn.
     The others: see ``LoopConfig``.
 
-    Raises ValueError naming the field that can't be.
+    Raises ValueError or TypeError naming the field that can't be.
     """
 
     epochs: float = 3.0
@@ -51,6 +51,7 @@ class FineTuneConfig(LoopConfig):
     betas: tuple[float, float] = (0.9, 0.999)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.epochs > 0:
             raise ValueError(f"epochs must be positive, got {self.epochs}")
         if self.tune not in ("full", "head") and not (type(self.tune) is int and self.tune >= 1):
@@ -58,6 +59,11 @@ class FineTuneConfig(LoopConfig):
                 "tune must be 'full', 'head' or a number of blocks of at least 1, got "
                 f"{self.tune!r}"
             )
+        for name, least in (("batch_size", 1), ("max_len", 8)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
         if self.pooling not in POOLINGS:
             raise ValueError(f"pooling must be one of {POOLINGS}, got {self.pooling!r}")
         if self.class_weights not in (None, "balanced"):

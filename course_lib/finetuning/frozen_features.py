@@ -76,19 +76,22 @@ class FeatureStore:
     def _encode(self, rows: list[Row]) -> None:
         encoder = self.model.encoder
         device, training = next(encoder.parameters()).device, encoder.training
-        encoder.eval()
         batches, places = sorted_batches(rows, self.batch_size, self.pad_id)
         at = iter(places)
-        for batch in batches:
-            moved = batch.to(device)
-            with autocast(device, self.precision):
-                hidden = encoder(moved.input_ids, **moved.inputs()).float()
-            if isinstance(self.model, SequenceClassifier):
-                hidden = pool(hidden, moved.segment_ids, self.model.pooling)[:, None]  # (b, 1, d)
-            for line in hidden.cpu():
-                row = rows[next(at)]
-                self.known[_key(row)] = line[: len(row)].clone()
-        encoder.train(training)
+        encoder.eval()
+        try:
+            for batch in batches:
+                moved = batch.to(device)
+                with autocast(device, self.precision):
+                    hidden = encoder(moved.input_ids, **moved.inputs()).float()
+                if isinstance(self.model, SequenceClassifier):
+                    # (b, 1, d)
+                    hidden = pool(hidden, moved.segment_ids, self.model.pooling)[:, None]
+                for line in hidden.cpu():
+                    row = rows[next(at)]
+                    self.known[_key(row)] = line[: len(row)].clone()
+        finally:
+            encoder.train(training)
 
     def looked_up(self, *parts: Sequence[Row]) -> tuple[LookedUp, list[list[Row]]]:
         """One table for all rows, and the rows of each part as line numbers of it, with their

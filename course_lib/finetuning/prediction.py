@@ -45,14 +45,16 @@ def row_logits(
     found: list[Tensor | None] = [None] * len(rows)
     at = iter(places)
     model.eval()
-    for batch in batches:
-        moved = batch.to(device)
-        with autocast(device, precision):
-            logits = model(moved.input_ids, **moved.inputs())
-        for line in logits.float().cpu():
-            i = next(at)
-            found[i] = _without_padding(model, line, len(rows[i])).clone()
-    model.train(training)
+    try:
+        for batch in batches:
+            moved = batch.to(device)
+            with autocast(device, precision):
+                logits = model(moved.input_ids, **moved.inputs())
+            for line in logits.float().cpu():
+                i = next(at)
+                found[i] = _without_padding(model, line, len(rows[i])).clone()
+    finally:
+        model.train(training)
     return found
 
 

@@ -29,6 +29,7 @@ from course_lib.batch import IGNORE, Batch
 from course_lib.batches import pad_rows
 from course_lib.data import Example, PairExample, SpanExample, TokenExample
 from course_lib.data.tasks.words import trimmed
+from course_lib.settings import settle
 from course_lib.tokenization import Encoding, Tokenizer
 
 from .alignment import first_pieces, piece_span, project, with_marks
@@ -52,6 +53,9 @@ class Row:
     types: tuple[int, ...] = ()
     pieces: tuple[int, ...] = ()
     offsets: tuple[tuple[int, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        settle(self)
 
     def __len__(self) -> int:
         return len(self.ids)

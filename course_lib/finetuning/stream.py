@@ -34,6 +34,7 @@ import numpy as np
 
 from course_lib.batch import Batch
 from course_lib.batches import seed_of, shuffled
+from course_lib.settings import settle
 
 from .rows import Row, padded
 
@@ -59,6 +60,7 @@ class TaskStream:
     _epochs: dict[int, list[np.ndarray]] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        settle(self)
         if not self.rows:
             raise ValueError("no rows to train on")
         for name in ("batch_size", "pool"):

@@ -51,7 +51,9 @@ from course_lib.objectives import Objective
 from course_lib.optimisation.layer_rates import layer_of, n_layers
 from course_lib.tokenization import Tokenizer
 from course_lib.training import TrainResult, train
+from course_lib.training.beforehand import make_writable
 
+from .beforehand import check_rows, check_split
 from .config import DEFAULT, FineTuneConfig
 from .frozen_features import FeatureStore
 from .heads import TaskModel
@@ -182,9 +184,14 @@ def finetune(
     out, resume, device, progress: as for ``train``; a resumed run ends as if it had not been
         stopped.
 
-    Raises ValueError for settings that can't be, and what ``train`` raises.
+    Raises ValueError or TypeError for settings that can't be and for rows that can't be read or
+    scored, before the training, and what ``train`` raises.
     """
     device = torch.device(device or hardware.device())
+    if adapt is not None and not callable(adapt):
+        raise TypeError(f"adapt must be a function of the new model, got {adapt!r}")
+    check_split(task.train, task.examples(split), split)
+    make_writable(out)
     data = _Data.of(task, tokenizer, config, split)
     attempt = _Attempt.of(data, encoder, tokenizer, config, adapt, features, device)
     run = attempt.learn(out=out, resume=resume, device=device, progress=progress)
@@ -256,6 +263,9 @@ class _Attempt:
             store = features or feature_store(model, tokenizer, config)
             table, rows = store.looked_up(*data.rows)
             trained, pad = model.on(table.to(device)), 0
+        else:
+            parts = dict(zip(("training", "validation", "scored"), rows, strict=True))
+            check_rows(model, parts, pad_id=pad, precision=config.precision)
         encoding = time.perf_counter() - started
         return cls(model, data, config, trained, rows, pad, n_trainable, encoding)
 

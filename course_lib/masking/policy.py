@@ -10,14 +10,15 @@ become [MASK], 10 % a random token, 10 % stay as they are. Spans and their lengt
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+from course_lib.settings import Settings
 
 UNITS = ("token", "word", "span")
 
 
 @dataclass(frozen=True)
-class MaskPolicy:
+class MaskPolicy(Settings):
     """Which positions are predicted, and what the model sees there. The defaults are BERT's.
 
     rate: expected share of the tokens that are predicted, in (0, 1].
@@ -27,7 +28,7 @@ class MaskPolicy:
     mean_span, max_span: mean and largest length of a span in words; 3.8 and 10 are SpanBERT's
         (geometric, p = 0.2).
 
-    Raises ValueError for a field outside its range.
+    Raises ValueError or TypeError for a field outside its range or of another type.
     """
 
     rate: float = 0.15
@@ -39,6 +40,7 @@ class MaskPolicy:
     max_span: int = 10
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.rate <= 1:
             raise ValueError(
                 f"rate must be in (0, 1], got {self.rate}: it is a share, 0.15 for 15 %"
@@ -52,9 +54,9 @@ class MaskPolicy:
             )
         if self.unit not in UNITS:
             raise ValueError(f"unit must be one of {UNITS}, got {self.unit!r}")
-        if not isinstance(self.max_span, int) or not 1 <= self.max_span <= 255:
+        if not 1 <= self.max_span <= 255:
             raise ValueError(
-                f"max_span must be a whole number of words from 1 to 255, got {self.max_span!r}"
+                f"max_span must be a whole number of words from 1 to 255, got {self.max_span}"
             )
         if self.unit == "span" and not 1 <= self.mean_span <= (self.max_span + 1) / 2:
             raise ValueError(
@@ -62,12 +64,3 @@ class MaskPolicy:
                 f"{(self.max_span + 1) / 2}, got {self.mean_span}: raise max_span or lower "
                 "mean_span"
             )
-
-    def to_json(self) -> str:
-        """The policy as a JSON object."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> MaskPolicy:
-        """The policy that ``to_json`` wrote."""
-        return cls(**json.loads(text))

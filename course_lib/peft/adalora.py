@@ -70,7 +70,7 @@ class AdaLoRAConfig(Config):
     alpha, dropout, targets, rank_stabilised: as for LoRA.  beta1, beta2: b1 and b2.
     orthogonality: gamma.
 
-    Raises ValueError naming the field that can't be.
+    Raises ValueError or TypeError naming the field that can't be.
     """
 
     kind: ClassVar[str] = "adalora"

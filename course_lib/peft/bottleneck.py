@@ -48,7 +48,7 @@ class BottleneckConfig(Config):
     reduction: d_model / m, rounded down to at least m = 1.  activation: f.
     targets: linear layers (Houlsby's formula) or layer norms (Pfeiffer's).
 
-    Raises ValueError naming the field that can't be.
+    Raises ValueError or TypeError naming the field that can't be.
     """
 
     kind: ClassVar[str] = "bottleneck"

@@ -58,7 +58,7 @@ class LoRAConfig(Config):
     ``rank_stabilised``.
     dropout: on what enters A.  targets: ends of the names of linear layers (see ``targets``).
 
-    Raises ValueError naming the field that can't be.
+    Raises ValueError or TypeError naming the field that can't be.
     """
 
     kind: ClassVar[str] = "lora"

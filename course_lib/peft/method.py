@@ -8,11 +8,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from course_lib.settings import Settings
 
 from .site import Layer, Swap
 from .targets import sizes
@@ -31,7 +33,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """The parent of the methods' configurations. kind: the method's name in saved files."""
 
     kind: ClassVar[str] = ""
@@ -47,6 +49,7 @@ class Config:
                 "a target the head alone would be trained (then freeze the rest, and take no "
                 "adapter)"
             )
+        super().__post_init__()
 
     def build(self, model: nn.Module, skip: Sequence[str], generator: torch.Generator) -> Plan:
         """The new layers for ``model``; nothing is changed in it. skip: the head's names."""
@@ -55,17 +58,6 @@ class Config:
     def now(self, layers: Mapping[str, Layer]) -> Config:
         """The configuration with which these layers, as they are now, would be made again."""
         return self
-
-    def values(self) -> dict:
-        """The fields as plain values, for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_values(cls, values: dict) -> Config:
-        """The inverse of ``values``. Raises ValueError on unknown fields."""
-        if unknown := set(values) - {f.name for f in fields(cls)}:
-            raise ValueError(f"unknown fields of a {cls.kind} configuration: {sorted(unknown)}")
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
 
 
 def check_rank(rank: int, modules: dict[str, nn.Module]) -> None:

@@ -54,7 +54,7 @@ class PrefixConfig(Config):
     std: of the first prefixes.  targets: attention modules.
     shift: the text's positions begin at p, behind the prefix, as in ``peft``.
 
-    Raises ValueError naming the field that can't be.
+    Raises ValueError or TypeError naming the field that can't be.
     """
 
     kind: ClassVar[str] = "prefix"

@@ -47,7 +47,7 @@ class PromptConfig(Config):
     """n_tokens: p.  start: "vocabulary" (rows of the token table, drawn by chance) or "normal" (std
     0.02).
 
-    Raises ValueError naming the field that can't be.
+    Raises ValueError or TypeError naming the field that can't be.
     """
 
     kind: ClassVar[str] = "prompt"
@@ -55,6 +55,7 @@ class PromptConfig(Config):
     start: str = "vocabulary"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         at_least(1, n_tokens=self.n_tokens)
         if self.start not in ("vocabulary", "normal"):
             raise ValueError(f"start must be 'vocabulary' or 'normal', got {self.start!r}")

@@ -31,7 +31,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from course_lib.whole_files import written_whole
+from course_lib.whole_files import check_object, written_whole
 
 _FORMAT = "course_lib adapter 1"
 _PRECISIONS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
@@ -170,22 +170,27 @@ def read(path: Path) -> Stored:
             flat = file.get_tensor("adapter") if "adapter" in file.keys() else None  # noqa: SIM118
     except FileNotFoundError as error:
         raise AdapterError(f"there is no adapter {path}") from error
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
         raise AdapterError(
             f"{path} is damaged, or no safetensors file: {error}. Copy or make it again"
         ) from error
+    # a list, or nothing
+    info = info if isinstance(info, dict) else {"format": info}
     if info.get("format") != _FORMAT or flat is None:
         raise AdapterError(
             f"{path} is not an adapter of this package: its format is {info.get('format')!r}, not "
             f"{_FORMAT!r}"
         )
-    if _digest(flat) != info["sha256"]:
+    try:
+        check_object(info, str(path), sha256=str, method=str, config=dict, base=list, layout=str)
+        base = Fingerprint(*info["base"])
+    except (TypeError, ValueError) as error:
+        raise AdapterError(f"{error}. Copy or make it again") from error
+    if flat.dtype != torch.float32 or _digest(flat) != info["sha256"]:
         raise AdapterError(
             f"{path} is damaged: its SHA-256 is not the one in its header. Copy or make it again"
         )
-    return Stored(
-        path, info["method"], info["config"], Fingerprint(*info["base"]), info["layout"], flat
-    )
+    return Stored(path, info["method"], info["config"], base, info["layout"], flat)
 
 
 def _digest(flat: Tensor) -> str:

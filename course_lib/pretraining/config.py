@@ -11,11 +11,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from course_lib.encoder import EncoderConfig
 from course_lib.masking import MaskPolicy
+from course_lib.tokenization import KINDS
 from course_lib.training import LoopConfig, TrainConfig
 
 SHAPE = {
@@ -47,6 +48,8 @@ class PretrainConfig(LoopConfig):
         can be compared.
     validation_tokens: held-out text that is evaluated.
     The others: see ``LoopConfig``; ``seed`` is of the first weights and of the order, too.
+
+    Raises ValueError or TypeError naming the field that can't be.
     """
 
     corpus: str = "english"
@@ -73,13 +76,21 @@ class PretrainConfig(LoopConfig):
         for name, value in SHAPE.items() if self.init is None else ():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
+        super().__post_init__()
         if self.shape not in ("modern", "bert") and (self.shape or self.init is None):
             raise ValueError(f"shape must be 'modern' or 'bert', got {self.shape!r}")
+        for name in ("seq_len", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.kind is not None and self.kind not in KINDS:
+            raise ValueError(f"kind must be one of {sorted(KINDS)}, got {self.kind!r}")
         if self.validation_tokens < self.seq_len:
             raise ValueError(
                 f"validation_tokens must be at least seq_len, got {self.validation_tokens}"
             )
-        # raises where a field of the loop can't be
+        # these raise where a field of the encoder or of the loop can't be
+        if self.init is None:
+            self.encoder(self.vocab_size)
         self.training()
 
     def training(self) -> TrainConfig:
@@ -92,11 +103,7 @@ class PretrainConfig(LoopConfig):
 
         Raises ValueError for a field that there is not.
         """
-        if unknown := set(values) - {f.name for f in fields(cls)}:
-            raise ValueError(f"unknown fields of a pre-training configuration: {sorted(unknown)}")
-        inner = {"mask": MaskPolicy(**values["mask"])} if "mask" in values else {}
-        inner |= {"betas": tuple(values["betas"])} if "betas" in values else {}
-        return cls(**{**values, **inner})
+        return cls.from_values(values)
 
     def encoder(self, vocab_size: int) -> EncoderConfig:
         """The encoder for a vocabulary of this size."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import tokenizers
 
-from course_lib.whole_files import write_text_whole
+from course_lib.whole_files import read_json_object, write_text_whole
 
 from .special_tokens import ROLES, named_roles
 
@@ -64,7 +64,7 @@ def read_tokenizer(path: str | os.PathLike) -> tuple[tokenizers.Tokenizer, dict[
     try:
         backend = tokenizers.Tokenizer.from_str(file.read_text(encoding="utf-8"))
         config = file.with_name(_CONFIG)
-        named = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+        named = read_json_object(config) if config.is_file() else {}
     except Exception as error:  # the Rust library raises a bare Exception
         raise ValueError(
             f"{file} is damaged ({error}); save the tokenizer again or train a new one"

@@ -2,7 +2,8 @@
 
 A checkpoint is a folder, written under another name and renamed when every byte is on the disk. A
 process killed in the middle leaves the previous checkpoint, never half of a new one. The JSON holds
-the SHA-256 of the tensor file, so that damage is noticed at loading and not as a strange loss.
+the SHA-256 of the tensor file and of itself, so that damage is noticed at loading and not as a
+strange loss.
 
     run/
       step-00000200/  state.safetensors  state.json
@@ -35,7 +36,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from course_lib.whole_files import written_whole
+from course_lib.settings import as_plain
+from course_lib.whole_files import check_object, read_json_object, written_whole
 
 _FORMAT = 1
 _NAME = re.compile(r"step-(\d{8,})")
@@ -53,6 +55,12 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _info_sha256(info: dict) -> str:
+    """Of all that state.json says, but this."""
+    rest = {name: value for name, value in info.items() if name != "info_sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+
+
 def write_folder(path: Path, tensors: dict[str, Tensor], info: dict) -> None:
     """Write ``state.safetensors`` and ``state.json`` into a new folder ``path``, atomically."""
     try:
@@ -61,6 +69,8 @@ def write_folder(path: Path, tensors: dict[str, Tensor], info: dict) -> None:
             file = work / "state.safetensors"
             save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, file)
             info = {"format": _FORMAT, "sha256": _sha256(file), **info}
+            info = json.loads(json.dumps(info, default=as_plain))
+            info["info_sha256"] = _info_sha256(info)
             (work / "state.json").write_text(json.dumps(info, indent=2), "utf-8")
             # save_file lets only the owner read
             shutil.copymode(work / "state.json", file)
@@ -77,17 +87,25 @@ def read_folder(path: Path) -> tuple[dict[str, Tensor], dict]:
     Raises CheckpointError when something is missing or damaged.
     """
     try:
-        info = json.loads((path / "state.json").read_text("utf-8"))
+        info = read_json_object(path / "state.json")
         if info.get("format") != _FORMAT:
             raise CheckpointError(
                 f"{path} has format {info.get('format')}; this version reads {_FORMAT}"
             )
+        # older checkpoints do not have it
+        if info.get("info_sha256", digest := _info_sha256(info)) != digest:
+            raise CheckpointError(
+                f"{path}/state.json is damaged: its SHA-256 is not the one that it says"
+            )
+        check_object(info, f"{path}/state.json", sha256=str)
         if _sha256(path / "state.safetensors") != info["sha256"]:
             raise CheckpointError(
                 f"{path}/state.safetensors is damaged: its SHA-256 is not the one in state.json"
             )
         return load_file(path / "state.safetensors"), info
-    except (OSError, KeyError, json.JSONDecodeError, SafetensorError) as error:
+    except CheckpointError:
+        raise
+    except (OSError, ValueError, SafetensorError) as error:
         raise CheckpointError(f"{path} is not a whole checkpoint: {error}") from error
 
 

@@ -33,6 +33,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from course_lib.settings import as_plain
+
 from . import checkpoint
 
 
@@ -62,7 +64,7 @@ class CheckpointWriter:
         self.wait()
         with torch.no_grad():
             copies = {name: value.detach().to("cpu", copy=True) for name, value in tensors.items()}
-        info = json.loads(json.dumps(info))
+        info = json.loads(json.dumps(info, default=as_plain))
         self._thread = threading.Thread(target=self._write, args=(run, step, copies, info, keep))
         self._thread.start()
         return Path(run) / f"step-{step:08d}"

@@ -4,7 +4,7 @@
 'linear'
 >>> TrainConfig(steps=1000, warmup=100)
 Traceback (most recent call last):
-ValueError: warmup is a share of the budget, in [0, 1); got 100
+ValueError: warmup is a share of the budget, in [0, 1); got 100.0
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from course_lib.optimisation import OPTIMIZERS, SCHEDULES
+from course_lib.settings import Settings
 
 FREE_TO_CHANGE = {"steps", "seconds", "log_every", "evaluate_every", "patience", "compile"}
 FREE_TO_CHANGE |= {"checkpoint_every", "checkpoint_seconds", "keep", "tensorboard"}
@@ -20,7 +21,7 @@ FREE_TO_CHANGE |= {"checkpoint_every", "checkpoint_seconds", "keep", "tensorboar
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoopConfig:
+class LoopConfig(Settings):
     """Every setting of the loop but its budget; the configurations of the recipes share it.
 
     optimizer: "adamw", "muon" (for the hidden matrices, AdamW for the rest) or "sgd" (momentum
@@ -75,20 +76,22 @@ class TrainConfig(LoopConfig):
 
     steps or seconds: the budget, exactly one of them.  The others: see ``LoopConfig``.
 
-    Raises ValueError naming the field that can't be.
+    Raises ValueError or TypeError naming the field that can't be.
     """
 
     steps: int | None = None
     seconds: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if (self.steps is None) == (self.seconds is None):
             raise ValueError(
                 f"give steps or seconds, exactly one; got steps={self.steps}, "
                 f"seconds={self.seconds}"
             )
         counts = ("steps", "log_every", "evaluate_every", "patience", "accumulation")
-        for name in (*counts, "seconds", "lr"):
+        counts += ("checkpoint_every", "checkpoint_seconds")
+        for name in (*counts, "seconds", "lr", "eps"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be positive, got {value}")
@@ -102,6 +105,8 @@ class TrainConfig(LoopConfig):
             )
         if not 0 <= self.warmup < 1:
             raise ValueError(f"warmup is a share of the budget, in [0, 1); got {self.warmup}")
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas must be in [0, 1), got {self.betas}")
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in known:
                 raise ValueError(

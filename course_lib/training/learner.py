@@ -23,6 +23,9 @@ from course_lib.optimisation import OPTIMIZERS, rate_scales, scale_rates
 
 from .config import TrainConfig
 
+SMALLEST_SCALE = 1.0
+"""Of fp16's loss: a gradient that is not finite at this one does not overflow, it is wrong."""
+
 
 @dataclass
 class Learner:
@@ -40,9 +43,18 @@ class Learner:
     scaler: torch.amp.GradScaler = field(init=False)
 
     def use(self, precision: str) -> None:
-        """Compute in this precision from now on."""
+        """Compute in this precision from now on. Raises ValueError for what can't be."""
+        _check_sharded(self.workers, precision)
         self.precision = precision
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
+
+
+def _check_sharded(workers: Workers, precision: str) -> None:
+    if workers.sharded and precision == "fp16":
+        raise ValueError(
+            "sharded workers can't use precision='fp16', also where 'auto' chooses it: take 'bf16' "
+            "or 'fp32'"
+        )
 
 
 def prepare(
@@ -56,13 +68,14 @@ def prepare(
 
     Raises ValueError for what sharded workers can't do.
     """
-    if workers.sharded and (config.optimizer == "muon" or config.precision == "fp16"):
+    if workers.sharded and config.optimizer == "muon":
         raise ValueError(
-            "sharded workers can't use optimizer='muon' (it needs whole matrices) or "
-            "precision='fp16': take 'adamw' or 'sgd', and 'bf16' or 'fp32'"
+            "sharded workers can't use optimizer='muon' (it needs whole matrices): take 'adamw' or "
+            "'sgd'"
         )
     auto = config.precision == "auto"
     precision = workers.agree(hardware.precision(device)) if auto else config.precision
+    _check_sharded(workers, precision)
     wrapped = workers.wrap(model.to(device))
     optimizer = OPTIMIZERS[config.optimizer](
         model, lr=config.lr, weight_decay=config.weight_decay, betas=config.betas, eps=config.eps

@@ -20,6 +20,10 @@ Choices, and what each costs:
 * A loss or gradient that is not finite stops the run at its step. On a GPU it is looked for between
   log lines only, since each look stalls the device; the step that is reported is still the right
   one.
+* With fp16 a gradient may be infinite because the loss was scaled up too far: that step moves
+  nothing, the scale is halved, and the step counts in the budget, in the schedule and in the log
+  (``skipped_steps``). At a scale of 1 there is nothing left to halve, and the run stops. It grows
+  again, by 2 after 2000 steps in which all was finite.
 * Checkpoints are written in a thread from a copy; training waits for the copy only.
 * Ctrl-C and SIGTERM finish the step, save, and then stop.
 
@@ -45,10 +49,11 @@ from course_lib.hardware import autocast
 from course_lib.objectives import Objective
 from course_lib.optimisation import SCHEDULES
 
+from .beforehand import check_arguments, check_validation
 from .config import TrainConfig
 from .interruption import Interrupted, finish_the_step_on_signals
 from .learner import prepare
-from .run import Run, TrainResult, check_arguments
+from .run import Run, TrainResult
 
 
 def step(run: Run) -> None:
@@ -96,18 +101,18 @@ def train(
     validation: fixed batches for ``evaluate_every``; their records have ``validation_nll``.
     out: folder for checkpoints and ``metrics.jsonl``; without it nothing is written.
     resume: go on from the newest whole checkpoint in ``out``, or start if there is none.
-    workers: from ``distributed.join``: all call this with the same arguments, and share each
-        batch's rows. Only the first writes, shows progress and calls ``on_record``. Their number
-        may change when a run is resumed. With ``workers.sharded`` the model is left sharded.
+    workers: from ``distributed.join``: all call this alike, and share each batch's rows; the first
+        writes, shows progress and calls ``on_record``. A resumed run may have another number of
+        them. With ``workers.sharded`` the model is left sharded.
 
-    Seeds torch's global generators with ``config.seed``. Raises NonFiniteError with advice,
-    Interrupted (a KeyboardInterrupt) after saving, CheckpointError for another run's checkpoint.
+    Seeds torch's global generators with ``config.seed``. Before the first step, raises ValueError,
+    TypeError or CheckpointError for what can't be; in it NonFiniteError, or, saved, Interrupted.
     """
-    check_arguments(config, validation, out, resume)
+    check_arguments(config, stream, validation, out, resume, on_record, workers)
     learner = prepare(model, objective, config, torch.device(device or hardware.device()), workers)
+    check_validation(learner, validation)
     run = Run(learner, stream, config, validation, out, on_record, show=progress)
-    if resume:
-        run.restore()
+    run.open(resume)
     with finish_the_step_on_signals() as stop, run.bar, run.written():
         while run.progress.share(config) < 1 and not run.out_of_patience:
             with run.clock():

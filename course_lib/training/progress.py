@@ -18,6 +18,7 @@ class Progress:
     """Where a run stands.
 
     step: steps done.  seconds: of training, without evaluation and saving.  tokens: seen so far.
+    skipped: how many of the steps moved nothing, because fp16 could not hold their gradient.
     best, best_step: the lowest held-out loss, and after which step.  bad_evaluations: in a row
         that were no better.
     """
@@ -28,6 +29,7 @@ class Progress:
     best: float = math.inf
     best_step: int | None = None
     bad_evaluations: int = 0
+    skipped: int = 0
 
     def share(self, config: TrainConfig) -> float:
         """Share of the budget that is spent, 0 to 1 (a little more in seconds)."""
@@ -47,6 +49,6 @@ class Progress:
 
     @classmethod
     def of(cls, state: dict) -> Progress:
-        """The inverse of ``state``; other keys are passed over."""
-        values = {name: state[name] for name in cls.__dataclass_fields__}
+        """The inverse of ``state``; other keys are passed over, younger fields may be missing."""
+        values = {name: state[name] for name in cls.__dataclass_fields__ if name in state}
         return cls(**values | {"best": math.inf if values["best"] is None else values["best"]})

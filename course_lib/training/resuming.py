@@ -20,12 +20,18 @@ import torch
 from torch import Tensor
 
 from course_lib.distributed.sharding import like, whole
+from course_lib.whole_files import check_object
 
 from .checkpoint import CheckpointError, optimizer_tensors, restore_optimizer
 from .config import FREE_TO_CHANGE, TrainConfig
 from .learner import Learner
 from .progress import Progress
 from .window import Window
+
+_NUMBER = (int, float)
+_STATE = dict(step=int, seconds=_NUMBER, tokens=int, precision=str, optimizer=dict, scaler=dict)
+_STATE |= dict(window=dict, config=dict, stream=str, best=(int, float, type(None)))
+_STATE |= dict(best_step=(int, type(None)), bad_evaluations=int)
 
 
 def state_of(
@@ -42,12 +48,12 @@ def state_of(
     tensors["random.cpu"] = torch.get_rng_state()
     if learner.device.type == "cuda":
         tensors["random.cuda"] = torch.cuda.get_rng_state(learner.device)
-    total, count = learner.workers.sum(*window.state().values())
+    total, count = learner.workers.sum(float(window.total), window.count)
     info = {
         "precision": learner.precision,
         "optimizer": optimizer,
         "scaler": learner.scaler.state_dict(),
-        "window": {"total": total, "count": count},
+        "window": {"total": total, "count": count, "skipped": int(window.skipped)},
         **progress.state(),
     }
     return _gathered(tensors, learner.workers.first), info
@@ -68,14 +74,18 @@ def _gathered(tensors: dict[str, Tensor], keep: bool) -> dict[str, Tensor]:
 def take_up(
     learner: Learner, tensors: dict[str, Tensor], info: dict
 ) -> tuple[Progress, Window, dict[str, Tensor] | None]:
-    """Put a learner into the state that ``state_of`` wrote down; returns the other three."""
+    """Put a learner into the state that ``state_of`` wrote down; returns the other three.
+
+    Raises CheckpointError for the state of another model.
+    """
+    own = learner.model.state_dict()
+    _check_same_model(own, tensors)
     # "auto" may choose otherwise on another machine
     learner.use(info["precision"])
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "best": {}, "random": {}}
     for key, value in tensors.items():
         part, name = key.split(".", 1)
         parts[part][name] = value
-    own = learner.model.state_dict()
     learner.model.load_state_dict({k: like(own[k], v) for k, v in parts["model"].items()})
     parameters = [p for group in learner.optimizer.param_groups for p in group["params"]]
     moments = {k: like(parameters[int(k.split(".")[0])], v) for k, v in parts["optimizer"].items()}
@@ -85,14 +95,35 @@ def take_up(
     torch.set_rng_state(parts["random"]["cpu"])
     if learner.device.type == "cuda" and "cuda" in parts["random"]:
         torch.cuda.set_rng_state(parts["random"]["cuda"], learner.device)
-    # a sum over all workers: counted once
-    window = Window(learner.device, **info["window"] if learner.workers.first else {})
+    sums = info["window"]
+    # sums over all workers: counted once. What was skipped was skipped by all
+    sums = sums if learner.workers.first else {"skipped": sums.get("skipped", 0)}
+    window = Window(learner.device, **sums)
     best = {k: like(own[k], v.to(learner.device)) for k, v in parts["best"].items()}
     return Progress.of(info), window, best or None
 
 
+def _check_same_model(own: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
+    start = "model."
+    theirs = {k[len(start) :]: tuple(v.shape) for k, v in tensors.items() if k.startswith(start)}
+    ours = {name: tuple(value.shape) for name, value in own.items()}
+    for name in [*ours, *theirs]:
+        if ours.get(name) != theirs.get(name):
+            there, here = (shapes.get(name, "missing") for shapes in (theirs, ours))
+            raise CheckpointError(
+                f"the checkpoint is of another model: {name} is {there} in it and {here} here: "
+                "build the model as it was, or start anew in another folder"
+            )
+
+
 def check_same_run(config: TrainConfig, fingerprint: str, path: Path, info: dict) -> None:
-    """Raise CheckpointError if the checkpoint is of other settings or of another stream."""
+    """Raise CheckpointError if the checkpoint is of other settings or of another stream, or lacks
+    what a run's has.
+    """
+    try:
+        check_object(info, f"{path}/state.json", **_STATE)
+    except ValueError as error:
+        raise CheckpointError(f"{error}. Delete the folder to resume from the one before") from None
     now = json.loads(json.dumps(asdict(config)))
     for f in fields(TrainConfig):
         # the default stands for a field that is younger than the checkpoint

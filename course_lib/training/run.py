@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import NoReturn
 
+import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -20,11 +22,13 @@ from course_lib.batch import Batch
 from course_lib.batches import Stream
 from course_lib.distributed import Workers
 from course_lib.evaluation import evaluate
+from course_lib.settings import settle
 
 from . import checkpoint
+from .checkpoint import CheckpointError
 from .checkpoint_writer import CheckpointWriter
 from .config import TrainConfig
-from .learner import Learner
+from .learner import SMALLEST_SCALE, Learner
 from .progress import Progress
 from .resuming import check_same_run, state_of, take_up
 from .tracking import Tracker
@@ -40,7 +44,8 @@ class TrainResult:
     """What a run did.
 
     history: its records.  stopped: "budget" or "patience".  best_step: of the weights left in the
-        model when patience is used.
+        model when patience is used.  skipped: how many of the steps moved nothing, because fp16
+        could not hold their gradient.
     """
 
     steps: int
@@ -49,26 +54,15 @@ class TrainResult:
     stopped: str
     best_step: int | None
     history: list[dict] = field(repr=False)
+    skipped: int = 0
+
+    def __post_init__(self) -> None:
+        settle(self, finite=False)
 
     @property
     def tokens_per_second(self) -> float:
         """Input tokens, masked or not, per second of training."""
         return self.tokens / max(self.seconds, 1e-9)
-
-
-def check_arguments(
-    config: TrainConfig,
-    validation: Sequence[Batch] | None,
-    out: str | os.PathLike | None,
-    resume: bool,
-) -> None:
-    """Raises ValueError for arguments of ``train`` that do not fit together."""
-    if config.patience and validation is None:
-        raise ValueError("patience needs validation batches")
-    if config.tensorboard and not out:
-        raise ValueError("tensorboard=True needs a folder: give out")
-    if resume and not out:
-        raise ValueError("resume=True needs the folder of the run: give out")
 
 
 class Run:
@@ -90,8 +84,6 @@ class Run:
         self.progress, self.window = Progress(), Window(learner.device)
         self.best_weights: dict[str, Tensor] | None = None
         self.out = Path(out) if out else None
-        if self.out:
-            self.out.mkdir(parents=True, exist_ok=True)
         self.writer, self.saved = CheckpointWriter(), Progress(step=-1)
         self.tracker: Tracker | None = None
         self.bar = _bar(config, show and self.workers.first)
@@ -122,9 +114,14 @@ class Run:
 
     def watch(self, norm: Tensor) -> None:
         """Look at a step's gradient before it moves the weights: on a CPU, where a look is free."""
-        # with a loss scale, an infinite gradient is skipped and the scale halved
-        if not self.learner.scaler.is_enabled():
-            self.window.watch(norm, self.progress.step)
+        watched, scaler = norm.detach(), self.learner.scaler
+        if scaler.is_enabled():
+            # the scaler skips an infinite gradient and halves the loss scale, while there is
+            # something to halve
+            self.window.skip(norm)
+            scale = scaler.scale(torch.ones_like(watched))
+            watched = torch.where(scale > SMALLEST_SCALE, 0.0, watched)
+        self.window.watch(watched, self.progress.step)
         if self.learner.device.type == "cpu":
             self._stop_if_not_finite()
 
@@ -135,17 +132,23 @@ class Run:
         self.window.lr, self.window.norm = lr, norm
 
     def _stop_if_not_finite(self) -> None:
-        if (step := int(self.window.first_bad)) < 0:
-            return
+        if (step := int(self.window.first_bad)) >= 0:
+            self._stop(step)
+
+    def _stop(self, step: int) -> NoReturn:
         config, norm = self.config, float(self.window.norm or math.nan)
+        skipped, said = self.progress.skipped + int(self.window.skipped), ""
+        if self.learner.scaler.is_enabled():
+            scale = self.learner.scaler.get_scale()
+            said = f"fp16 skipped {skipped} of the steps and brought its loss scale to {scale:g}. "
         self.writer.wait()
         kept = checkpoint.checkpoints(self.out) if self.out else []
         last = f"The last checkpoint, {kept[-1].name}, is from before." if kept else ""
         raise NonFiniteError(
             f"the loss or its gradient is not finite at step {step} (lr "
             f"{self.learner.optimizer.param_groups[0]['lr']:.2e}, gradient norm of the last logged "
-            f"step {norm:.3g}). Try a smaller lr (now peak {config.lr}), a longer warmup (now "
-            f"{config.warmup}), clip=1.0 (now {config.clip}) or precision='fp32' (now "
+            f"step {norm:.3g}). {said}Try a smaller lr (now peak {config.lr}), a longer warmup "
+            f"(now {config.warmup}), clip=1.0 (now {config.clip}) or precision='fp32' (now "
             f"{self.learner.precision}), and look at the batch: stream.batch({step}). "
             + (last or "No checkpoint was kept.")
         )
@@ -168,13 +171,21 @@ class Run:
         return bool(every) and self.progress.step % every == 0
 
     def _record(self, values: dict) -> None:
-        if self.tracker is None:
-            self.tracker = self._new_tracker()
         seconds = round(self.progress.seconds, 3)
         record = {"step": self.progress.step, "seconds": seconds, **values}
         self.tracker.add(record)
         if self.on_record and self.workers.first:
             self.on_record(record)
+
+    def open(self, resume: bool) -> None:
+        """Take up the newest whole checkpoint, if asked and there is one, and begin the record.
+
+        Raises CheckpointError as ``restore`` does, ImportError for a missing TensorBoard.
+        """
+        if resume:
+            self.restore()
+        if self.tracker is None:
+            self.tracker = self._new_tracker()
 
     def _new_tracker(self, last_step: int | None = None) -> Tracker:
         board, write = self.config.tensorboard, self.workers.first
@@ -187,6 +198,9 @@ class Run:
         # the GPU caught up here: its work belongs to training's time
         if self.learner.device.type == "cuda":
             self.progress.seconds += self.workers.largest(time.perf_counter() - started)
+        if self.learner.scaler.is_enabled():
+            values["skipped_steps"] = int(self.window.skipped)
+            self.progress.skipped += values["skipped_steps"]
         self.window = Window(self.learner.device)
         self.bar.set_postfix_str(f"loss {values['loss']:.3f}", refresh=False)
         speed = self.progress.tokens / max(self.progress.seconds, 1e-9)
@@ -211,6 +225,9 @@ class Run:
         """The last log line, evaluation and checkpoint; with patience, the best weights."""
         if self.window.count:
             self._log()
+        # a short run, in which fp16's scale never came down to where a gradient fits
+        if self.progress.step and self.progress.skipped == self.progress.step:
+            self._stop(0)
         if self.validation is not None and not self._was_evaluated():
             self._evaluate()
         if self.out and self.saved.step != self.progress.step:
@@ -228,7 +245,9 @@ class Run:
         """What ``train`` returns."""
         done, records = self.progress, self.tracker.records if self.tracker else []
         stopped = "patience" if self.out_of_patience else "budget"
-        return TrainResult(done.step, done.seconds, done.tokens, stopped, done.best_step, records)
+        return TrainResult(
+            done.step, done.seconds, done.tokens, stopped, done.best_step, records, done.skipped
+        )
 
     def save(self) -> Path:
         """Write a checkpoint that resumes exactly. All workers take part, the first writes."""
@@ -255,13 +274,24 @@ class Run:
             self.writer.wait()
 
     def restore(self) -> None:
-        """Take up the newest whole checkpoint, if there is one."""
+        """Take up the newest whole checkpoint, if there is one.
+
+        Raises CheckpointError if it is of another run, or does not fit this one.
+        """
         if not checkpoint.checkpoints(self.out):
             return
         path = checkpoint.latest_checkpoint(self.out)
         tensors, info = checkpoint.load_checkpoint(path)
         check_same_run(self.config, self.stream.fingerprint, path, info)
-        taken_up = take_up(self.learner, tensors, info)
+        try:
+            taken_up = take_up(self.learner, tensors, info)
+        except CheckpointError:
+            raise
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{path} does not fit this run ({error}): build the model and choose what is "
+                "trained as it was, or start anew in another folder"
+            ) from error
         self.progress, self.window, self.best_weights = taken_up
         self.saved = replace(self.progress)
         self.workers.seed(self.config.seed, self.progress.step)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from course_lib.whole_files import write_text_whole
+from course_lib.whole_files import check_object, write_text_whole
 
 
 class Tracker:
@@ -46,11 +46,12 @@ class Tracker:
 
     def _recall(self, last_step: int) -> list[dict]:
         records = []
-        for line in self.path.read_text("utf-8").splitlines() if self.path.exists() else []:
+        for line in self.path.read_bytes().splitlines() if self.path.exists() else []:
             try:
                 record = json.loads(line)
-            # the line that was being written when the process died
-            except json.JSONDecodeError:
+                check_object(record, "a record", step=int)
+            # the line that was being written when the process died, or what a full disk left
+            except (ValueError, RecursionError):
                 continue
             if record["step"] <= last_step:
                 records.append(record)

@@ -25,9 +25,12 @@ from course_lib.objectives import Loss
 class Window:
     """Sums since the last log line. They stay on the device until they are looked at."""
 
-    def __init__(self, device: torch.device, total: float = 0.0, count: int = 0) -> None:
+    def __init__(
+        self, device: torch.device, total: float = 0.0, count: int = 0, skipped: int = 0
+    ) -> None:
         self.total = torch.tensor(total, dtype=torch.float64, device=device)
         self.first_bad = torch.tensor(-1, device=device)
+        self.skipped = torch.tensor(skipped, device=device)
         self.count = count
         self.lr: float | None = None
         self.norm: torch.Tensor | None = None
@@ -43,12 +46,12 @@ class Window:
         bad = ~torch.isfinite(value.detach()) & (self.first_bad < 0)
         self.first_bad = torch.where(bad, step, self.first_bad)
 
+    def skip(self, norm: torch.Tensor) -> None:
+        """Count a step whose gradient fp16 could not hold: it moves nothing."""
+        self.skipped = self.skipped + ~torch.isfinite(norm.detach())
+
     def summary(self, workers: Workers = Workers()) -> dict:  # noqa: B008  (frozen)
         """Means over the tokens since the last log line, of all workers."""
         norm = math.nan if self.norm is None else float(self.norm)
         total, count = workers.sum(float(self.total), self.count)
         return {"loss": total / max(1, count), "lr": self.lr, "gradient_norm": norm}
-
-    def state(self) -> dict:
-        """For a checkpoint."""
-        return {"total": float(self.total), "count": self.count}

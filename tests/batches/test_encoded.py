@@ -67,6 +67,24 @@ def test_damage_is_noticed_and_mended(texts, tokenizer, tmp_path):
         TokenArray.open(tmp_path / "nothing")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b"null", b"\xff\xfe", {"dtype": "garbage"}, {"dtype": "float32"}, {"dtype": 3},
+     {"n_documents": "2"}, {"fingerprint": None}, {"format": "1"}],
+)  # fmt: skip
+def test_whatever_stands_in_the_json_it_is_written_anew(texts, tokenizer, tmp_path, content):
+    path = tmp_path / "a"
+    n = len(encode_corpus(texts, tokenizer, path, fingerprint="one", progress=False))
+    info = path / "info.json"
+    if isinstance(content, dict):
+        content = json.dumps(json.loads(info.read_text()) | content).encode()
+    info.write_bytes(content)
+    with pytest.raises(ValueError, match="delete the folder and run encode_corpus again"):
+        TokenArray.open(path)
+    assert len(encode_corpus(texts, tokenizer, path, fingerprint="one", progress=False)) == n
+    assert len(TokenArray.open(path)) == n
+
+
 def test_segments_by_hand():
     rows = np.array([[7, 3, 2, 8, 3, 2, 9], [2, 7, 7, 7, 7, 7, 3]])
     segment_ids, position_ids = segments(rows, cls_id=2)

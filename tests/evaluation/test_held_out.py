@@ -1,10 +1,12 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from course_lib.batches import fixed_batches
+from course_lib.encoder import MaskedLanguageModel
 from course_lib.evaluation import evaluate, perplexity
 from course_lib.objectives import MaskedLM
 
@@ -34,9 +36,12 @@ def test_it_is_the_mean_over_tokens_and_not_over_batches(small_model, batches):
 
 
 def test_dropout_is_off_and_the_mode_comes_back(small_model, batches):
-    small_model.train()
-    first = evaluate(small_model, MaskedLM(), batches)
-    assert small_model.training and first == evaluate(small_model, MaskedLM(), batches)
+    model = MaskedLanguageModel(replace(small_model.config, dropout=0.5))
+    model.load_state_dict(small_model.state_dict())
+    model.train()
+    first = evaluate(model, MaskedLM(), batches)
+    assert model.training and first == evaluate(model, MaskedLM(), batches)
+    assert first == evaluate(small_model, MaskedLM(), batches)
 
 
 def test_clear_errors(small_model, batches):

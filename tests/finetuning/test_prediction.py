@@ -74,3 +74,17 @@ def test_judging_names_the_quoted_score_first():
 
 def test_the_largest_logit_is_the_class():
     assert guesses("text", [torch.tensor([0.0, 2.0, 1.0])], rows(1)) == [1]
+
+
+def test_dropout_is_off_and_the_mode_comes_back_also_after_an_error():
+    torch.manual_seed(0)
+    shape = dict(vocab_size=50, n_layers=1, d_model=8, n_heads=2, dropout=0.5)
+    model = SequenceClassifier(Encoder(EncoderConfig.bert(**shape)), 3, dropout=0.5).train()
+    first, again = (torch.stack(row_logits(model, rows())) for _ in range(2))
+    assert torch.equal(first, again) and model.training
+    quiet = torch.stack(row_logits(model.eval(), rows()))
+    assert torch.equal(first, quiet) and not model.training
+    model.train()
+    with pytest.raises(ValueError, match="outside the vocabulary"):
+        row_logits(model, [Row((2, 99, 3), (0,))])
+    assert model.training

@@ -234,7 +234,7 @@ def test_what_cannot_be(encoder, tokenizer):
     for changes, message in (
         (dict(epochs=0), "epochs must be positive"),
         (dict(tune="half"), "tune must be 'full', 'head' or a number"),
-        (dict(tune=True), "tune must be"),
+        (dict(tune=0), "tune must be 'full', 'head' or a number"),
         (dict(pooling="cls"), "pooling must be one of"),
         (dict(class_weights="auto"), "class_weights must be None or 'balanced'"),
         (dict(n_labels=0), "n_labels must be at least 1"),

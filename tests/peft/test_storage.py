@@ -1,5 +1,7 @@
 """Files: as small as promised, whole or refused, and tied to their base."""
 
+import json
+
 import pytest
 import torch
 from adapted_models import LABELS, METHODS, classifier, logits, shake
@@ -104,6 +106,12 @@ def test_damage_and_other_files_are_noticed(tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(AdapterError, match=message):
             load(classifier(), tmp_path / name)
+    header = {"format": "course_lib adapter 1", "method": "lora", "base": 3}
+    for number, text in enumerate(("{", "[]", "null", json.dumps(header), "[" * 100_000)):
+        metadata = {"course_lib": text}
+        save_file({"adapter": torch.ones(2)}, tmp_path / f"header{number}", metadata=metadata)
+        with pytest.raises(AdapterError, match="damaged|not an adapter of this package"):
+            load(classifier(), tmp_path / f"header{number}")
     save_file({"w": torch.ones(2)}, tmp_path / "other")
     with pytest.raises(AdapterError, match="not an adapter of this package"):
         load(classifier(), tmp_path / "other")

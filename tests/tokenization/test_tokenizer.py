@@ -347,7 +347,13 @@ def test_missing_and_damaged_files(trained, tmp_path):
     with pytest.raises(ValueError, match="no tokenizer at"):
         Tokenizer.load(tmp_path)
     trained["wordpiece"].save(tmp_path)
-    file = tmp_path / "tokenizer.json"
+    file, config = tmp_path / "tokenizer.json", tmp_path / "tokenizer_config.json"
+    whole = config.read_bytes()
+    for content in (b"[]", b"null", b"\xff\xfe", b"{"):
+        config.write_bytes(content)
+        with pytest.raises(ValueError, match="tokenizer_config.json is damaged"):
+            Tokenizer.load(tmp_path)
+    config.write_bytes(whole)
     file.write_text(file.read_text()[:200])
     with pytest.raises(ValueError, match="damaged"):
         Tokenizer.load(tmp_path)

@@ -61,6 +61,46 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, damage):
         assert latest_checkpoint(tmp_path) == good
 
 
+JSON_DAMAGE = {
+    "empty": b"",
+    "zeros": b"\0" * 200,
+    "not UTF-8": b"\xff\xfe" * 50,
+    "a list": b"[]",
+    "null": b"null",
+    "a number": b"3",
+    "deep": b"[" * 100_000,
+    "another format's type": b'{"format": [1]}',
+    "no sha256": b'{"format": 1}',
+    "sha256 of another type": b'{"format": 1, "sha256": 3}',
+}
+
+
+@pytest.mark.parametrize("damage", JSON_DAMAGE)
+def test_whatever_stands_in_the_json_it_is_passed_over(tmp_path, damage):
+    good, bad = (save_checkpoint(tmp_path, step, TENSORS, {}) for step in (1, 2))
+    (bad / "state.json").write_bytes(JSON_DAMAGE[damage])
+    with pytest.raises(CheckpointError, match="step-00000002"):
+        load_checkpoint(bad)
+    with pytest.warns(UserWarning, match="passing over"):
+        assert latest_checkpoint(tmp_path) == good
+
+
+def test_any_changed_value_of_the_json_is_damage(tmp_path):
+    """A flipped digit of a counter leaves JSON that can be read, and another run."""
+    info = {"seconds": 1.5, "window": {"total": float("nan"), "count": 3}, "scaler": {"scale": 4.0}}
+    good, bad = (save_checkpoint(tmp_path, step, TENSORS, info) for step in (1, 2))
+    whole = (bad / "state.json").read_text()
+    for old, new in (("1.5", "7.5"), ('"count": 3', '"count": 5'), ('"scale"', '"skale"')):
+        assert old in whole
+        (bad / "state.json").write_text(whole.replace(old, new))
+        with pytest.warns(UserWarning, match="passing over.*damaged"):
+            assert latest_checkpoint(tmp_path) == good
+    # an older checkpoint has no such sum
+    older = {k: v for k, v in json.loads(whole).items() if k != "info_sha256"}
+    (bad / "state.json").write_text(json.dumps(older))
+    assert latest_checkpoint(tmp_path) == bad
+
+
 def test_none_to_resume_from(tmp_path):
     with pytest.raises(CheckpointError, match="no checkpoint to resume from"):
         latest_checkpoint(tmp_path)

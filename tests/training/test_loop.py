@@ -169,11 +169,39 @@ def test_a_checkpoint_older_than_a_field_resumes_with_its_default(tmp_path, smal
     go(small_model, stream, quick(steps=2, checkpoint_every=1), out=tmp_path)
     for path in checkpoints(tmp_path):
         info = json.loads((path / "state.json").read_text())
-        del info["config"]["optimizer"]
+        del info["config"]["optimizer"], info["info_sha256"]
         (path / "state.json").write_text(json.dumps(info))
     with pytest.raises(CheckpointError, match="optimizer='adamw', now it is 'muon'"):
         go(small_model, stream, quick(optimizer="muon"), out=tmp_path, resume=True)
     assert go(small_model, stream, quick(), out=tmp_path, resume=True).steps == 6
+
+
+@pytest.mark.parametrize("damage", ["step", "optimizer", "config", "window", "groups", "rest"])
+def test_a_checkpoint_that_lacks_something_is_a_clear_error(tmp_path, small_model, stream, damage):
+    """Written before state.json had a SHA-256 of its own, and changed since."""
+    go(small_model, stream, quick(steps=2), out=tmp_path)
+    (path,) = checkpoints(tmp_path)
+    info = json.loads((path / "state.json").read_text())
+    del info["info_sha256"]
+    for value in (None, [], "x", 7.5):
+        if damage in info:
+            bad = info | {damage: value}
+        else:
+            bad = info | {"optimizer": info["optimizer"] | {damage: value}}
+        (path / "state.json").write_text(json.dumps(bad))
+        with pytest.raises(CheckpointError, match="step-00000002.*(is damaged|does not fit)"):
+            go(small_model, stream, quick(), out=tmp_path, resume=True)
+
+
+def test_the_checkpoint_of_another_model_says_where_it_differs(tmp_path, small_model, stream):
+    go(small_model, stream, quick(steps=2), out=tmp_path)
+    other = MaskedLanguageModel(replace(small_model.config, d_ff=64))
+    with pytest.raises(CheckpointError, match=r"another model: encoder.*d_ff|inner.weight is \("):
+        go(other, stream, quick(), out=tmp_path, resume=True)
+    # not all is trained: the optimiser has other groups
+    small_model.encoder.requires_grad_(False)
+    with pytest.raises(CheckpointError, match="does not fit this run.*what is trained as it was"):
+        go(small_model, stream, quick(), out=tmp_path, resume=True)
 
 
 def test_resume_would_differ_without_the_moments(tmp_path, small_model, stream):
@@ -276,6 +304,36 @@ def test_early_stopping_goes_back_to_the_best_weights(small_model, stream, valid
     assert result.best_step == min(curve, key=curve.get) and result.steps == result.best_step + 4
     found = evaluate(small_model, MaskedLM(), validation, precision="fp32")
     assert found.nll == pytest.approx(curve[result.best_step])
+
+
+def test_patience_is_resumed(tmp_path, small_model, stream, validation):
+    """Cut after the first evaluation that was no better: it counts when the run goes on."""
+    config = quick(steps=100, lr=0.5, schedule="constant", warmup=0.0, evaluate_every=2)
+    config = replace(config, patience=3, checkpoint_every=1, keep=0)
+    cut = copy.deepcopy(small_model)
+    whole = go(small_model, stream, config, validation=validation, out=tmp_path / "whole")
+    assert whole.stopped == "patience"
+    stop_at = whole.best_step + 2
+
+    class Stopping:
+        fingerprint = stream.fingerprint
+
+        def batch(self, step: int) -> Batch:
+            if step == stop_at:
+                raise KeyboardInterrupt
+            return stream.batch(step)
+
+    with pytest.raises(KeyboardInterrupt):
+        go(cut, Stopping(), config, validation=validation, out=tmp_path / "cut")
+    middle = load_checkpoint(checkpoints(tmp_path / "cut")[-1])[1]
+    assert middle["step"] == stop_at and middle["bad_evaluations"] == 1
+    other = MaskedLanguageModel(small_model.config)
+    options = dict(validation=validation, out=tmp_path / "cut", resume=True)
+    again = go(other, stream, config, **options)
+    assert (again.steps, again.stopped) == (whole.steps, "patience")
+    assert again.best_step == whole.best_step
+    pairs = zip(other.parameters(), small_model.parameters(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
 
 
 def test_seconds_are_a_budget_and_move_the_learning_rate(small_model, stream):

@@ -1,5 +1,7 @@
 """A model and its tokenizer in one folder."""
 
+import json
+
 import pytest
 import torch
 
@@ -19,3 +21,31 @@ def test_model_and_tokenizer_travel_together(small_model, tokenizer, tmp_path):
         load_model(tmp_path)
     with pytest.raises(CheckpointError, match="not a whole checkpoint"):
         load_model(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"config": []}, "config must be dict"),
+        ({"config": {}}, "also needs vocab_size"),
+        ({"tokenizer": None}, "tokenizer must be str"),
+        ({"d_model": "32"}, "d_model must be a whole number"),
+        ({"d_ff": 64}, "its weights are not those of its config"),
+        (None, "not a whole checkpoint"),
+    ],
+)
+def test_a_damaged_configuration_is_a_clear_error(small_model, tokenizer, tmp_path, change, says):
+    save_model(tmp_path, small_model, tokenizer)
+    file = tmp_path / "model" / "state.json"
+    info = json.loads(file.read_text())
+    # as an older file, which has no sum over the JSON
+    del info["info_sha256"]
+    if change is None:
+        info = [info]
+    elif "d_model" in change or "d_ff" in change:
+        info["config"] |= change
+    else:
+        info |= change
+    file.write_text(json.dumps(info))
+    with pytest.raises(CheckpointError, match=says):
+        load_model(tmp_path)

@@ -36,3 +36,10 @@ def test_missing_tensorboard_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match="pip install tensorboard"):
         Tracker(tmp_path, tensorboard=True)
+
+
+def test_damaged_lines_do_not_stop_a_resume(tmp_path):
+    good = b'{"step": 1, "loss": 2.0}\n'
+    rest = b'\xff\xfe\n[]\nnull\n{"loss": 1.0}\n{"step": "2"}\n\0\0\0\n{"step": 2, "lo'
+    (tmp_path / "metrics.jsonl").write_bytes(good + rest)
+    assert Tracker(tmp_path, last_step=3).records == [{"step": 1, "loss": 2.0}]

@@ -24,6 +24,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from course_lib.settings import settle
+
 from ..records import SPLITS, of_split
 from .tags import bio_tags, check_labels
 from .words import trimmed, word_spans
@@ -39,6 +41,9 @@ class PairExample:
     second: str
     label: int
     group: str
+
+    def __post_init__(self) -> None:
+        settle(self)
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class TokenExample:
     group: str
 
     def __post_init__(self) -> None:
+        settle(self)
         if len(self.words) != len(self.tags):
             raise ValueError(
                 f"one tag a word: got {len(self.words)} words and {len(self.tags)} tags"
@@ -115,6 +121,7 @@ class SpanExample:
     group: str
 
     def __post_init__(self) -> None:
+        settle(self)
         if not 0 <= self.start < self.stop <= len(self.text):
             raise ValueError(
                 f"the answer {self.start} .. {self.stop} is empty or leaves the text of "
