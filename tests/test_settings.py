@@ -105,7 +105,6 @@ def test_what_would_lose_something_is_refused_with_the_remedy(cls):
         (lambda: TrainConfig(steps=3, eps=0), ValueError, "eps must be positive"),
         (lambda: TrainConfig(steps=3, checkpoint_every=0), ValueError, "checkpoint_every must"),
         (lambda: TrainConfig(seconds=10**400), ValueError, "seconds .* too many digits"),
-        (lambda: LoRAConfig(targets="query"), TypeError, r"targets .* write \('query',\)"),
         (lambda: TrainConfig(steps=3, betas={0.9, 0.98}), TypeError, "betas .* write a tuple"),
         (lambda: LoRAConfig(targets=("query", 3)), TypeError, "targets must be a tuple of a str"),
         (lambda: FineTuneConfig(tune=True), TypeError, "tune must be a string or a whole number"),
@@ -137,6 +136,7 @@ def test_sequences_become_tuples():
         assert [type(b) for b in made.betas] == [float, float]
     assert LoRAConfig(targets=["query", np.str_("key")]).targets == ("query", "key")
     assert LoRAConfig(targets={"value", "query"}).targets == ("query", "value")
+    assert LoRAConfig(targets="query").targets == ("query",)
     assert hash(LoRAConfig(targets=["query"])) == hash(LoRAConfig(targets=("query",)))
 
 

@@ -51,7 +51,7 @@ from course_lib.objectives import Objective
 from course_lib.optimisation.layer_rates import layer_of, n_layers
 from course_lib.tokenization import Tokenizer
 from course_lib.training import TrainResult, train
-from course_lib.training.beforehand import make_writable
+from course_lib.training.beforehand import check_writable
 
 from .beforehand import check_rows, check_split
 from .config import DEFAULT, FineTuneConfig
@@ -191,7 +191,7 @@ def finetune(
     if adapt is not None and not callable(adapt):
         raise TypeError(f"adapt must be a function of the new model, got {adapt!r}")
     check_split(task.train, task.examples(split), split)
-    make_writable(out)
+    check_writable(out)
     data = _Data.of(task, tokenizer, config, split)
     attempt = _Attempt.of(data, encoder, tokenizer, config, adapt, features, device)
     run = attempt.learn(out=out, resume=resume, device=device, progress=progress)

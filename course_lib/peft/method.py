@@ -42,14 +42,15 @@ class Config(Settings):
         """Check ``targets``: one pattern is the tuple of it. Raises ValueError for none."""
         targets = getattr(self, "targets", None)
         if isinstance(targets, str):
-            object.__setattr__(self, "targets", targets := (targets,))
-        if targets is not None and not (targets and all(isinstance(t, str) and t for t in targets)):
+            object.__setattr__(self, "targets", (targets,))
+        super().__post_init__()
+        targets = getattr(self, "targets", None)
+        if targets is not None and not (targets and all(targets)):
             raise ValueError(
                 f"targets must be ends of names of modules, at least one, got {targets!r}: without "
                 "a target the head alone would be trained (then freeze the rest, and take no "
                 "adapter)"
             )
-        super().__post_init__()
 
     def build(self, model: nn.Module, skip: Sequence[str], generator: torch.Generator) -> Plan:
         """The new layers for ``model``; nothing is changed in it. skip: the head's names."""

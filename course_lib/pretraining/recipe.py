@@ -32,7 +32,7 @@ from course_lib.masking import MaskPolicy
 from course_lib.objectives import MaskedLM
 from course_lib.tokenization import Tokenizer, train_tokenizer
 from course_lib.training import TrainResult, save_model, train
-from course_lib.training.beforehand import make_writable
+from course_lib.training.beforehand import check_writable
 from course_lib.training.checkpoint import checkpoints
 from course_lib.whole_files import write_text_whole
 
@@ -156,12 +156,11 @@ def pretrain(
     Returns what is in ``result.json``: ``unigram_nll`` and ``validation_nll`` (nats per masked
     token), ``tokens_per_second``, the configuration, hardware and versions, and more.
 
-    Raises ValueError if ``out`` holds a run and ``resume`` is not set, or can't be written, and as
-    ``prepare`` and ``check_new_batches`` do.
+    Raises ValueError if ``out`` holds a run and ``resume`` is not set, and as ``prepare`` does.
     """
     out = Path(out)
     _check_free(out, resume)
-    make_writable(out, workers)
+    check_writable(out, workers)
     tokenizer = None
     if config.init:
         start = load_start(config.init)

@@ -62,22 +62,24 @@ def check_arguments(
             f"out={str(out)!r} already holds a run, up to {before[-1].name}: go on with it "
             "(resume=True), or choose another folder"
         )
-    make_writable(out, workers)
+    check_writable(out, workers)
 
 
-def make_writable(out: str | os.PathLike | None, workers: Workers = Workers()) -> None:  # noqa: B008
-    """Make the folder, if there is to be one, and try whether a file can be written there.
+def check_writable(out: str | os.PathLike | None, workers: Workers = Workers()) -> None:  # noqa: B008
+    """Try whether a file can be written in the folder, if there is to be one; leave no trace.
 
     workers: only the first writes. Raises ValueError if it can't.
     """
     if not out or not workers.first:
         return
     out = Path(out)
+    # where it is to be made: making it would leave a trace
+    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    trial = there / f".tried-{os.getpid()}"
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        with written_whole(out / f".tried-{os.getpid()}") as work:
+        with written_whole(trial) as work:
             work.write_text("x")
-        (out / f".tried-{os.getpid()}").unlink()
+        trial.unlink()
         if (out / "metrics.jsonl").is_dir():
             raise IsADirectoryError("metrics.jsonl is a folder there")
     except OSError as error:
