@@ -31,6 +31,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from course_lib.tokenization import Tokenizer
+from course_lib.tokenization.texts import checked_texts
 from course_lib.whole_files import written_whole
 
 _FORMAT = 1
@@ -106,10 +107,11 @@ def encode_corpus(
     fingerprint: of the texts (``corpus.fingerprint``). Where ``path`` already holds this text
         encoded by this tokenizer, nothing is done. Without it the text is always encoded again.
 
-    Nothing appears at ``path`` until all of it is on the disk. Raises ValueError if there is no
-    text.
+    Nothing appears at ``path`` until all of it is on the disk. Raises TypeError if ``texts`` is one
+    string or holds what is none, ValueError if there is no text or one holds half a character (a
+    lone surrogate); of a list, before anything is encoded.
     """
-    path = Path(path)
+    path, texts = Path(path), checked_texts(texts)
     key = f"{fingerprint}:{tokenizer.fingerprint}" if fingerprint else ""
     if key and (path / "info.json").exists():
         try:

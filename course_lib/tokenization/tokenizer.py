@@ -43,6 +43,7 @@ from torch import Tensor
 
 from . import storage
 from .special_tokens import ROLES, find_roles
+from .texts import check_text, checked_texts
 from .trainers import learn
 
 if TYPE_CHECKING:
@@ -130,12 +131,14 @@ class Tokenizer:
         parse_special: whether ``[MASK]`` written in the text means the special token (True, as
             libraries have it) or six characters (False: right for text that you did not write
             yourself).
-        Raises TypeError if ``text`` is not a string.
+        Raises TypeError if ``text`` is not a string, ValueError if it holds half a character (a
+        lone surrogate).
         """
         if not isinstance(text, str):
             raise TypeError(
                 f"text must be a str, got {type(text).__name__}; for several texts use encode_batch"
             )
+        check_text(text, "text")
         self._backend.encode_special_tokens = not parse_special
         raw = self._backend.encode(text, add_special_tokens=add_special)
         starts = self.word_start_mask[raw.ids].tolist() if raw.ids else []
@@ -148,7 +151,7 @@ class Tokenizer:
         self, texts: Sequence[str], *, add_special: bool = True, parse_special: bool = True
     ) -> list[list[int]]:
         """The ids of many texts, on all cores. Parameters and errors as in ``encode``."""
-        texts = _checked_texts(texts)
+        texts = list(checked_texts(texts))
         self._backend.encode_special_tokens = not parse_special
         encoded = self._backend.encode_batch_fast(texts, add_special_tokens=add_special)
         return [encoding.ids for encoding in encoded]
@@ -172,6 +175,7 @@ class Tokenizer:
 
     def id(self, token: str) -> int:
         """The number of a vocabulary item. Raises ValueError if there is none."""
+        check_text(token, "token")
         found = self._backend.token_to_id(token)
         if found is None:
             raise ValueError(
@@ -244,11 +248,12 @@ def train_tokenizer(
         rarer characters become [UNK]. ``bpe`` needs no such choice: its alphabet is the 256 bytes.
     progress: show the library's progress bars.
 
-    Raises TypeError if ``texts`` is one string, ValueError if there is no text, the kind is unknown
-    or ``vocab_size`` cannot hold the specials and the alphabet.
+    Raises TypeError if ``texts`` is one string or holds what is none, ValueError if there is no
+    text, one holds half a character (a lone surrogate), the kind is unknown or ``vocab_size``
+    cannot hold the specials and the alphabet.
     """
     backend = learn(
-        _checked_texts(texts),
+        list(checked_texts(texts)),
         vocab_size,
         kind,
         lowercase=lowercase,
@@ -257,13 +262,3 @@ def train_tokenizer(
         progress=progress,
     )
     return Tokenizer(backend)
-
-
-def _checked_texts(texts: Iterable[str]) -> list[str]:
-    if isinstance(texts, (str, bytes)):
-        raise TypeError("texts must be an iterable of str, got one str; write [text]")
-    texts = list(texts)
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(f"texts[{i}] must be a str, got {type(text).__name__}")
-    return texts

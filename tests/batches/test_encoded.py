@@ -72,3 +72,32 @@ def test_segments_by_hand():
     segment_ids, position_ids = segments(rows, cls_id=2)
     assert segment_ids.tolist() == [[1, 1, 2, 2, 2, 3, 3], [1] * 7]
     assert position_ids.tolist() == [[0, 1, 0, 1, 2, 0, 1], [0, 1, 2, 3, 4, 5, 6]]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "says"),
+    [
+        ("the cat", TypeError, r"got one str; write \[text\]"),
+        (["ban", None], TypeError, r"texts\[1\] must be a str, got NoneType"),
+        (iter(["ban", "ban", b"ban"]), TypeError, r"texts\[2\] must be a str, got bytes"),
+        (["ban", "\ud83d"], ValueError, r"texts\[1\] holds half a character"),
+        (iter(["ban", "\ud83d"]), ValueError, r"texts\[1\] holds half a character"),
+        (None, TypeError, "texts must be an iterable of str, got NoneType"),
+    ],
+)
+def test_what_is_no_list_of_texts_is_refused(tokenizer, tmp_path, wrong, error, says):
+    with pytest.raises(error, match=says):
+        encode_corpus(wrong, tokenizer, tmp_path / "a", progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_texts_are_numbered_through_all_batches(tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(packing._batches, "__defaults__", (2,))
+    with pytest.raises(TypeError, match=r"texts\[5\]"):
+        encode_corpus(iter(["ban"] * 5 + [None]), tokenizer, tmp_path / "a", progress=False)
+
+
+def test_a_wrong_list_is_refused_before_anything_is_encoded(tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(packing, "_write", lambda *_: pytest.fail("the work began"))
+    with pytest.raises(TypeError, match=r"texts\[1\]"):
+        encode_corpus(["ban", None], tokenizer, tmp_path / "a", progress=False)
