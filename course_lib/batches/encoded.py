@@ -103,7 +103,8 @@ def encode_corpus(
     """Encode ``texts`` as ``[CLS] text [SEP]``, one after the other, and open the result.
 
     path: the folder to write.
-    texts: any iterable; it is read once and need not fit in memory.
+    texts: any iterable; it is read once and need not fit in memory. ``[CLS]`` or ``[MASK]`` typed
+        in a text is text: only the tokens that are added begin and end a document.
     fingerprint: of the texts (``corpus.fingerprint``). Where ``path`` already holds this text
         encoded by this tokenizer, nothing is done. Without it the text is always encoded again.
 
@@ -132,8 +133,9 @@ def _write(texts: Iterable[str], tokenizer: Tokenizer, work: Path, progress: boo
     bar = tqdm(desc="encoding", unit=" tokens", unit_scale=True, disable=not progress, leave=False)
     with bar, open(work / "tokens.bin", "wb") as file:
         for batch in _batches(texts):
+            encoded = tokenizer.encode_batch(batch, parse_special=False)
             # [CLS] [SEP] alone says nothing
-            rows = [ids for ids in tokenizer.encode_batch(batch) if len(ids) > 2]
+            rows = [ids for ids in encoded if len(ids) > 2]
             flat = np.fromiter(itertools.chain.from_iterable(rows), dtype=dtype)
             file.write(flat.tobytes())
             n_documents, n_tokens = n_documents + len(rows), n_tokens + len(flat)

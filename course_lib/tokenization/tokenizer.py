@@ -98,6 +98,8 @@ class Tokenizer:
         added = self._backend.get_added_tokens_decoder().items()
         special = {i for i, token in added if token.special} | set(ids.values())
         self.special_ids: tuple[int, ...] = tuple(sorted(special))
+        self._reserved = special - {self.unk_id}
+        self._matches_typed = self._finds_typed_specials()
         vocabulary = self._backend.get_vocab(with_added_tokens=True)
         self.vocab_size: int = max(vocabulary.values()) + 1
         self.special_mask: Bool[Tensor, " v"] = torch.zeros(self.vocab_size, dtype=torch.bool)
@@ -130,7 +132,7 @@ class Tokenizer:
 
         parse_special: whether ``[MASK]`` written in the text means the special token (True, as
             libraries have it) or six characters (False: right for text that you did not write
-            yourself).
+            yourself; where a tokenizer from elsewhere has no other item for them, [UNK]).
         Raises TypeError if ``text`` is not a string, ValueError if it holds half a character (a
         lone surrogate).
         """
@@ -141,11 +143,12 @@ class Tokenizer:
         check_text(text, "text")
         self._backend.encode_special_tokens = not parse_special
         raw = self._backend.encode(text, add_special_tokens=add_special)
-        starts = self.word_start_mask[raw.ids].tolist() if raw.ids else []
+        ids = self._ids(raw, parse_special)
+        starts = self.word_start_mask[ids].tolist() if ids else []
         unknown = self._roles["unk"]  # Unigram's library would name the text that is unknown
-        pairs = zip(raw.ids, raw.tokens, strict=True)
+        pairs = zip(ids, raw.tokens, strict=True)
         tokens = [unknown if i == self.unk_id else token for i, token in pairs]
-        return Encoding(raw.ids, tokens, raw.offsets, starts)
+        return Encoding(ids, tokens, raw.offsets, starts)
 
     def encode_batch(
         self, texts: Sequence[str], *, add_special: bool = True, parse_special: bool = True
@@ -154,7 +157,7 @@ class Tokenizer:
         texts = list(checked_texts(texts))
         self._backend.encode_special_tokens = not parse_special
         encoded = self._backend.encode_batch_fast(texts, add_special_tokens=add_special)
-        return [encoding.ids for encoding in encoded]
+        return [self._ids(raw, parse_special) for raw in encoded]
 
     def decode(self, ids: Iterable[int], *, skip_special: bool = True) -> str:
         """The text of ``ids``, as near as the tokenizer can.
@@ -210,6 +213,25 @@ class Tokenizer:
     def to_transformers(self) -> PreTrainedTokenizerFast:
         """The same tokenizer as ``transformers`` has it. Needs the package ``transformers``."""
         return storage.to_transformers(self.backend, self._roles)
+
+    def _finds_typed_specials(self) -> bool:
+        """Whether the model itself takes a typed special for the item, where it is to be text.
+
+        A model whose words may hold its own marks does, such as SentencePiece's: ``<s>`` is an item
+        of its vocabulary as any other.
+        """
+        self._backend.encode_special_tokens = True
+        names = (self._backend.id_to_token(i) for i in self.special_ids)
+        found = (self._backend.encode(name, add_special_tokens=False).ids for name in names)
+        return not self._reserved.isdisjoint(i for ids in found for i in ids)
+
+    def _ids(self, raw: tokenizers.Encoding, parse_special: bool) -> list[int]:
+        """The ids; [UNK] for a special token that was typed and not parsed."""
+        if parse_special or not self._matches_typed:
+            return raw.ids
+        added = raw.special_tokens_mask
+        typed = [i in self._reserved and not a for i, a in zip(raw.ids, added, strict=True)]
+        return [self.unk_id if t else i for i, t in zip(raw.ids, typed, strict=True)]
 
     def _starts_word(self, token: str) -> bool:
         model = self._state["model"]

@@ -6,6 +6,7 @@ import pytest
 
 from course_lib.batches import TokenArray, encode_corpus, segments
 from course_lib.batches import encoded as packing
+from course_lib.tokenization import train_tokenizer
 
 
 def test_the_array_is_the_documents_one_after_the_other(texts, tokenizer, tokens):
@@ -13,6 +14,19 @@ def test_the_array_is_the_documents_one_after_the_other(texts, tokenizer, tokens
     assert tokens.tokens.tolist() == want
     assert tokens.tokens.dtype == np.uint16 and isinstance(tokens.tokens, np.memmap)
     assert tokens.n_documents == len(texts) == (np.asarray(tokens.tokens) == tokenizer.cls_id).sum()
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "bpe", "unigram"])
+def test_special_tokens_typed_in_a_text_are_text(kind, tmp_path):
+    """A text on BERT: it stays one document, hides nothing and ends where it ends."""
+    talk = "the token [CLS] starts a text , [MASK] hides a word and [SEP] ends it [PAD]"
+    tokenizer = train_tokenizer([talk] * 20, 330, kind)
+    array = encode_corpus([talk, talk], tokenizer, tmp_path / "a", progress=False)
+    ids = array.tokens.tolist()
+    assert array.n_documents == 2
+    assert [ids.count(i) for i in range(5)] == [0, 0, 2, 2, 0]
+    assert segments(np.array([ids]), tokenizer.cls_id)[0].max() == 2
+    assert ids == 2 * tokenizer.encode(talk, parse_special=False).ids
 
 
 def test_batches_of_any_size_give_the_same_array(texts, tokenizer, tokens, tmp_path, monkeypatch):

@@ -12,6 +12,7 @@ from pydoc_data.topics import topics
 import pytest
 import tokenizers
 import torch
+from foreign_tokenizers import SPECIALS, byte_level, sentencepiece, whole_words
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers
@@ -84,6 +85,30 @@ def test_mask_written_in_the_text_is_special_only_when_parsed(tokenizer):
     assert 4 not in tokenizer.encode_batch(["the [MASK] token"], parse_special=False)[0]
     # the choice of one call does not stick
     assert 4 in tokenizer.encode_batch(["the [MASK] token"])[0]
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        byte_level(["a b c <s> d"] * 9),
+        sentencepiece([*"▁abcs<>/", "▁a", "mask"]),
+        whole_words([*"abc"]),
+    ],
+    ids=["byte-level", "sentencepiece", "whole words"],
+)
+def test_a_special_typed_in_a_text_is_text_for_tokenizers_from_elsewhere(backend):
+    """SentencePiece's models and those of whole words find it in their vocabulary by themselves."""
+    ours = Tokenizer(backend)
+    text = f"a {' '.join(SPECIALS)} b<s>c"
+    reserved = set(ours.special_ids) - {ours.unk_id}
+    for frame in ([], [ours.cls_id, ours.sep_id]):
+        options = dict(add_special=bool(frame), parse_special=False)
+        encoding = ours.encode(text, **options)
+        assert [i for i in encoding.ids if i in reserved] == frame
+        assert encoding.tokens == [ours.token(i) for i in encoding.ids]
+        assert ours.encode_batch([text, "a"], **options)[0] == encoding.ids
+    parsed = ours.encode(text).ids
+    assert reserved <= set(parsed) and parsed.count(ours.cls_id) == 3
 
 
 def test_batch_equals_single(tokenizer):
@@ -229,6 +254,7 @@ def test_same_texts_same_tokenizer_in_every_process():
     """
     code = "import test_tokenizer as t; print(*t.fingerprints())"
     environment = os.environ | {"RAYON_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "true"}
+    environment |= {"PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", code]
     options = dict(cwd=Path(__file__).parent, capture_output=True, text=True)
     done = subprocess.run(command, env=environment, check=True, **options)
