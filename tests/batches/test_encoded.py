@@ -1,5 +1,7 @@
 import json
+import multiprocessing
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -115,3 +117,52 @@ def test_a_wrong_list_is_refused_before_anything_is_encoded(tokenizer, tmp_path,
     monkeypatch.setattr(packing, "_write", lambda *_: pytest.fail("the work began"))
     with pytest.raises(TypeError, match=r"texts\[1\]"):
         encode_corpus(["ban", None], tokenizer, tmp_path / "a", progress=False)
+
+
+def encode_here(tokenizer, path, barrier, errors):
+    for k in range(15):
+        barrier.wait(60)
+        for fingerprint in ("", "one", "two"):
+            try:
+                array = encode_corpus(
+                    ["ban dol"] * 5,
+                    tokenizer,
+                    path / str(k),
+                    fingerprint=fingerprint,
+                    progress=False,
+                )
+                assert array.n_documents == 5
+            except (OSError, ValueError) as error:
+                errors.append(f"{fingerprint}: {type(error).__name__}: {error}")
+
+
+def test_two_processes_encode_into_one_folder_at_once(tokenizer, tmp_path):
+    context = multiprocessing.get_context("fork")
+    with context.Manager() as manager:
+        errors, barrier = manager.list(), context.Barrier(2)
+        given = (tokenizer, tmp_path, barrier, errors)
+        both = [context.Process(target=encode_here, args=given) for _ in range(2)]
+        for process in both:
+            process.start()
+        for process in both:
+            process.join(120)
+        assert [process.exitcode for process in both] == [0, 0] and list(errors) == []
+    assert sorted(int(p.name) for p in tmp_path.iterdir()) == list(range(15))
+
+
+def test_who_comes_second_takes_what_is_there(texts, tokenizer, tmp_path, monkeypatch):
+    write, path = packing._write, tmp_path / "a"
+    options = dict(fingerprint="one", progress=False)
+
+    def slow(*args):
+        monkeypatch.setattr(packing, "_write", write)
+        with ThreadPoolExecutor(1) as other:
+            other.submit(encode_corpus, texts, tokenizer, path, **options).result(60)
+        made.append(path.stat().st_ino)
+        return write(*args)
+
+    made: list[int] = []
+    monkeypatch.setattr(packing, "_write", slow)
+    array = encode_corpus(texts, tokenizer, path, **options)
+    assert array.n_documents == len(texts)
+    assert [path.stat().st_ino] == made and [p.name for p in tmp_path.iterdir()] == ["a"]
