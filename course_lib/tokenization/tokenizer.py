@@ -45,6 +45,7 @@ from . import storage
 from .special_tokens import ROLES, find_roles
 from .texts import check_text, checked_texts
 from .trainers import learn
+from .word_boundaries import boundaries
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -58,7 +59,7 @@ class Encoding:
     tokens: the vocabulary items themselves, with their markers (``##ing``, ``Ġthe``, ``▁the``).
     offsets: ``text[start:stop]`` is what the token was made from; ``(0, 0)`` for specials that were
         added.
-    word_starts: True where a word begins; specials count as words of their own.
+    word_starts: True where a word begins, as masking sees it; specials count as words of their own.
     """
 
     ids: list[int]
@@ -82,8 +83,9 @@ class Tokenizer:
 
     Attributes: ``vocab_size``; ``pad_id unk_id cls_id sep_id mask_id``; ``special_ids`` (sorted
     tuple); ``special_mask`` (v,) True for special ids; ``word_start_mask`` (v,) True where the item
-    starts a word, specials included; ``kind``; ``fingerprint`` (sha256 of all that decides how text
-    is encoded).
+    starts a word, specials included; ``word_end_mask`` (v,) True where it ends one whatever
+    follows, specials included (``word_boundaries`` says which items do); ``kind``; ``fingerprint``
+    (sha256 of all that decides how text is encoded).
 
     Raises ValueError if a role has no token (a GPT-2 tokenizer has no mask token, for instance).
     """
@@ -105,9 +107,12 @@ class Tokenizer:
         self.special_mask: Bool[Tensor, " v"] = torch.zeros(self.vocab_size, dtype=torch.bool)
         self.special_mask[list(self.special_ids)] = True
         self._state = json.loads(self._backend.to_str())
-        starts = [i for token, i in vocabulary.items() if self._starts_word(token)]
         self.word_start_mask: Bool[Tensor, " v"] = self.special_mask.clone()
-        self.word_start_mask[starts] = True
+        self.word_end_mask: Bool[Tensor, " v"] = self.special_mask.clone()
+        edges = boundaries(vocabulary, self._state)
+        for i, (starts, ends) in zip(vocabulary.values(), edges, strict=True):
+            self.word_start_mask[i] |= starts
+            self.word_end_mask[i] |= ends
 
     @property
     def kind(self) -> str:
@@ -144,7 +149,7 @@ class Tokenizer:
         self._backend.encode_special_tokens = not parse_special
         raw = self._backend.encode(text, add_special_tokens=add_special)
         ids = self._ids(raw, parse_special)
-        starts = self.word_start_mask[ids].tolist() if ids else []
+        starts = self._word_starts(ids)
         unknown = self._roles["unk"]  # Unigram's library would name the text that is unknown
         pairs = zip(ids, raw.tokens, strict=True)
         tokens = [unknown if i == self.unk_id else token for i, token in pairs]
@@ -214,6 +219,14 @@ class Tokenizer:
         """The same tokenizer as ``transformers`` has it. Needs the package ``transformers``."""
         return storage.to_transformers(self.backend, self._roles)
 
+    def _word_starts(self, ids: list[int]) -> list[bool]:
+        if not ids:
+            return []
+        starts = self.word_start_mask[ids]
+        starts[0] = True
+        starts[1:] |= self.word_end_mask[ids[:-1]]
+        return starts.tolist()
+
     def _finds_typed_specials(self) -> bool:
         """Whether the model itself takes a typed special for the item, where it is to be text.
 
@@ -232,15 +245,6 @@ class Tokenizer:
         added = raw.special_tokens_mask
         typed = [i in self._reserved and not a for i, a in zip(raw.ids, added, strict=True)]
         return [self.unk_id if t else i for i, t in zip(raw.ids, typed, strict=True)]
-
-    def _starts_word(self, token: str) -> bool:
-        model = self._state["model"]
-        prefix = model.get("continuing_subword_prefix")
-        if prefix:
-            return not token.startswith(prefix)
-        if self.kind == "wordlevel":
-            return True
-        return token.startswith(("Ġ", "▁"))
 
     def __repr__(self) -> str:
         mark = self.fingerprint[:8]
