@@ -16,8 +16,12 @@ compared, and in all three one can see from a vocabulary item alone whether it s
 (whole-word masking needs that).
 
 What it costs: training reads the texts twice (once to count characters, once to learn) and keeps
-them in memory; encoding runs on all cores. What is lost: space around punctuation, and case and
-accents when ``lowercase`` is set. The offsets lead back to the text as it was given.
+them in memory; encoding runs on all cores. What is lost: space around punctuation, what is not seen
+(control characters, soft hyphens, zero-width spaces) and characters of private use, and case and
+accents when ``lowercase`` is set; the joiners of Persian, Indic scripts and emoji stay where the
+texts have them (``normalizers``). WordPiece takes time that grows with the cube of a word's length:
+one of more than 100 characters is [UNK], or of more than 1 000 where the texts trained on have
+longer words than 100. The offsets lead back to the text as it was given.
 
 >>> tokenizer = train_tokenizer(["low lower lowest", "new newer newest"], vocab_size=40)
 >>> encoding = tokenizer.encode("Newest low")

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 from pydoc_data.topics import topics
 
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers
 
 from course_lib.tokenization import KINDS, SPECIAL_TOKENS, Tokenizer, train_tokenizer
+from course_lib.tokenization.normalizers import make_normalizer
 
 TEXTS = [
     "Tokenization cuts text into tokens; the tokens are numbers to the model.",
@@ -229,6 +231,89 @@ def test_case_and_accents_stay_when_asked():
     cased = train_tokenizer(TEXTS, 500, "bpe", lowercase=False)
     assert cased.decode(cased.encode("A naïve Café").ids) == "A naïve Café"
     assert train_tokenizer(TEXTS, 500, "bpe").decode(cased.encode("x").ids) == "x"
+
+
+LONG = {
+    "Thai": "สวัสดีครับวันนี้อากาศดีมากเราไปเดินเล่นกันที่สวน" * 4,
+    "Japanese": "ひらがなとカタカナのぶんしょうです" * 7,
+    "letters": "acgt" * 250,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", LONG)
+def test_a_long_word_is_cut_into_pieces(kind, name):
+    text = LONG[name]
+    tokenizer = train_tokenizer([text[:40], text], 500, kind, coverage=1.0, lowercase=False)
+    encoding = tokenizer.encode(text, add_special=False)
+    assert tokenizer.unk_id not in encoding.ids and encoding.word_starts.count(True) == 1
+    assert tokenizer.decode(encoding.ids) == text
+
+
+def test_where_the_limit_of_a_word_lies():
+    def limit(*texts):
+        state = json.loads(train_tokenizer([*texts], 300, coverage=1.0).backend.to_str())
+        return state["model"]["max_input_chars_per_word"]
+
+    assert limit("a" * 100, "a" * 60 + " " + "b" * 60, "ab." * 90, "北" * 200) == 100
+    assert limit("a" * 101) == limit("ok", "x " + "ab" * 51 + " x") == 1000
+    # as they are when they come to the model: é as two characters or one, accents gone
+    assert limit("é" * 100) == limit("e\u0301" * 100) == 100 < limit("é" * 101)
+    long = train_tokenizer(["ab" * 600], 40, coverage=1.0)
+    assert long.unk_id not in long.encode("ab" * 500).ids
+    assert long.encode("ab" * 500 + "a", add_special=False).ids == [long.unk_id]
+
+
+JOINED = {
+    "Persian": "می‌خواهم کتاب‌ها",
+    "family": "👨‍👩‍👧 ok",
+    "Sinhala": "ශ්‍රී ලංකා",
+    "England": "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f ok",
+    "number sign": "\u0600١٢ ok",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", JOINED)
+@pytest.mark.parametrize("form", ["NFC", "NFKD"])
+def test_marks_that_are_spelling_stay(kind, name, form):
+    text = JOINED[name]
+    options = dict(lowercase=False, coverage=1.0, unicode_form=form)
+    tokenizer = train_tokenizer([text, "plain"] * 20, 400, kind, **options)
+    encoding = tokenizer.encode(text, add_special=False)
+    decoded = tokenizer.decode(encoding.ids)
+    assert unicodedata.normalize("NFC", decoded) == text and tokenizer.unk_id not in encoding.ids
+    bare = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    assert encoding.ids != tokenizer.encode(bare, add_special=False).ids
+    covered = {i for start, stop in encoding.offsets for i in range(start, stop)}
+    assert covered == {i for i, c in enumerate(text) if c != " "}
+    # what else is of no width goes as before, and so does the rest of what BERT's normalizer drops
+    noisy = "pl\u00ada\u200bi\ue000n\x00\x7f\ufffd"
+    assert tokenizer.decode(tokenizer.encode(noisy).ids) == "plain"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_marks_too_rare_for_the_alphabet_change_nothing(kind):
+    """One stray joiner among other text: for bytes it stays, for the others it goes as before."""
+    texts = ["abc abd acd " * 500 + "ω"]
+    plain, other = (
+        train_tokenizer([*texts, rare], 300, kind, coverage=0.999) for rare in ("ab", "a\u200db")
+    )
+    if kind == "bpe":
+        assert other.decode(other.encode("a\u200db").ids) == "a\u200db"
+    else:
+        assert plain.fingerprint == other.fingerprint
+        assert other.encode("a\u200db").ids == other.encode("ab").ids
+
+
+@given(text=TRICKY, lowercase=st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_a_normalizer_that_keeps_marks_does_the_rest_alike(text, lowercase):
+    keeps, plain = (
+        make_normalizer(lowercase, "NFC", marks).normalize_str for marks in ("\u200c\u200d", "")
+    )
+    left = keeps(text).replace("\u200c", "").replace("\u200d", "")
+    assert "".join(left.split()) == "".join(plain(text).split())
 
 
 def test_compatibility_form_unfolds_ligatures():
