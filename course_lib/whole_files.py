@@ -19,26 +19,36 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+# how often another process may be faster before something else must be wrong
+_ATTEMPTS = 100
 
 
 @contextlib.contextmanager
-def written_whole(path: str | os.PathLike) -> Iterator[Path]:
+def written_whole(
+    path: str | os.PathLike, keep: Callable[[Path], bool] = lambda path: False
+) -> Iterator[Path]:
     """Where to write a file or make a folder in the block; after it, that is ``path``.
 
+    keep: asked of a folder that stands at ``path`` when the block is done, perhaps by another
+        process that was faster: if True, that one stays and what was written is dropped.
+
     When the block raises, ``path`` stays as it was, and nothing else is left. The folder above it
-    is made. Raises OSError if the disk refuses.
+    is made. Several processes or threads may write to one path at once: the last one stays. Raises
+    OSError if the disk refuses.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    work = path.with_name(f".writing-{path.name}-{os.getpid()}")
+    work = _beside(path, "writing")
     _remove(work)
     try:
         yield work
         for inner in (*work.rglob("*"), work):
             sync(inner)
-        _move(work, path)
+        _move(work, path, keep)
         sync(path.parent)
     finally:
         _remove(work)
@@ -98,15 +108,37 @@ def sync(path: Path) -> None:
             os.close(handle)
 
 
-def _move(work: Path, path: Path) -> None:
-    if not path.is_dir():
-        os.replace(work, path)
-        return
-    # a folder can't be replaced in one move unless it is empty
-    old = path.with_name(f".old-{path.name}-{os.getpid()}")
-    os.replace(path, old)
-    os.replace(work, path)
-    _remove(old)
+def _move(work: Path, path: Path, keep: Callable[[Path], bool]) -> None:
+    """``work`` under the name ``path``, whatever other processes put there or take away meanwhile.
+
+    A folder can't be replaced in one move unless it is empty: the one that is in the way is put
+    aside until the new one is in its place.
+    """
+    old = _beside(path, "old")
+    try:
+        for attempt in range(_ATTEMPTS):
+            try:
+                return os.replace(work, path)
+            except OSError:
+                if path.is_file() or attempt + 1 == _ATTEMPTS:
+                    raise
+            if path.is_dir():
+                if keep(path):
+                    return None
+                _remove(old)
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(path, old)
+    finally:
+        if old.exists() and not path.exists():
+            os.replace(old, path)
+        _remove(old)
+
+
+def _beside(path: Path, what: str) -> Path:
+    """A name beside ``path`` that no other process has, nor another thread of this one."""
+    thread = threading.current_thread()
+    mine = "" if thread is threading.main_thread() else f"-{thread.ident}"
+    return path.with_name(f".{what}-{path.name}-{os.getpid()}{mine}")
 
 
 def _remove(path: Path) -> None:

@@ -72,6 +72,7 @@ def collate(
         vocab_size=tokenizer.vocab_size,
         special_mask=tokenizer.special_mask,
         word_start_mask=tokenizer.word_start_mask,
+        word_end_mask=tokenizer.word_end_mask,
         generator=generator,
     )
     return Batch(masked.input_ids, masked.labels, text)

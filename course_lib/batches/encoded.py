@@ -23,6 +23,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from course_lib.tokenization import Tokenizer
+from course_lib.tokenization.texts import checked_texts
 from course_lib.whole_files import read_json_object, written_whole
 
 _FORMAT = 1
@@ -104,25 +106,43 @@ def encode_corpus(
     """Encode ``texts`` as ``[CLS] text [SEP]``, one after the other, and open the result.
 
     path: the folder to write.
-    texts: any iterable; it is read once and need not fit in memory.
+    texts: any iterable; it is read once and need not fit in memory. ``[CLS]`` or ``[MASK]`` typed
+        in a text is text: only the tokens that are added begin and end a document.
     fingerprint: of the texts (``corpus.fingerprint``). Where ``path`` already holds this text
         encoded by this tokenizer, nothing is done. Without it the text is always encoded again.
+        Two processes may do so at once: who comes second takes what is there.
 
-    Nothing appears at ``path`` until all of it is on the disk. Raises ValueError if there is no
-    text.
+    Nothing appears at ``path`` until all of it is on the disk. Raises TypeError if ``texts`` is one
+    string or holds what is none, ValueError if there is no text or one holds half a character (a
+    lone surrogate); of a list, before anything is encoded.
     """
-    path = Path(path)
+    path, texts = Path(path), checked_texts(texts)
     key = f"{fingerprint}:{tokenizer.fingerprint}" if fingerprint else ""
-    if key and (path / "info.json").exists():
-        try:
-            if (found := TokenArray.open(path)).fingerprint == key:
-                return found
-        except ValueError:
-            pass  # damaged: write it anew
-    with written_whole(path) as work:
+    if found := _made_before(path, key):
+        return found
+    with written_whole(path, keep=lambda there: _made_before(there, key) is not None) as work:
         work.mkdir()
         info = _write(texts, tokenizer, work, progress) | {"fingerprint": key, "format": _FORMAT}
         (work / "info.json").write_text(json.dumps(info, indent=2), "utf-8")
+    return _open_soon(path)
+
+
+def _made_before(path: Path, key: str) -> TokenArray | None:
+    """What ``path`` holds, if that is whole and was made of ``key``; "" is the key of nothing."""
+    try:
+        found = TokenArray.open(path) if key else None
+    except ValueError:
+        return None  # none, or damaged: write it anew
+    return found if found and found.fingerprint == key else None
+
+
+def _open_soon(path: Path, tries: int = 50) -> TokenArray:
+    """Open an array that another process may just be replacing: for a moment there is none."""
+    for _ in range(tries):
+        try:
+            return TokenArray.open(path)
+        except ValueError:
+            time.sleep(0.02)
     return TokenArray.open(path)
 
 
@@ -132,8 +152,9 @@ def _write(texts: Iterable[str], tokenizer: Tokenizer, work: Path, progress: boo
     bar = tqdm(desc="encoding", unit=" tokens", unit_scale=True, disable=not progress, leave=False)
     with bar, open(work / "tokens.bin", "wb") as file:
         for batch in _batches(texts):
+            encoded = tokenizer.encode_batch(batch, parse_special=False)
             # [CLS] [SEP] alone says nothing
-            rows = [ids for ids in tokenizer.encode_batch(batch) if len(ids) > 2]
+            rows = [ids for ids in encoded if len(ids) > 2]
             flat = np.fromiter(itertools.chain.from_iterable(rows), dtype=dtype)
             file.write(flat.tobytes())
             n_documents, n_tokens = n_documents + len(rows), n_tokens + len(flat)

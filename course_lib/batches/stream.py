@@ -144,7 +144,9 @@ def _masked(
     options = dict(special_mask=tokenizer.special_mask, generator=generator)
     options |= dict(mask_id=tokenizer.mask_id, vocab_size=tokenizer.vocab_size)
     if targets is None:
-        masked = mask_tokens(ids, policy, word_start_mask=tokenizer.word_start_mask, **options)
+        words = dict(word_start_mask=tokenizer.word_start_mask)
+        words |= dict(word_end_mask=tokenizer.word_end_mask)
+        masked = mask_tokens(ids, policy, **words, **options)
     else:
         masked = mask_constant(ids, targets, policy, **options)
     if not respect_documents:

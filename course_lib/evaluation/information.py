@@ -32,6 +32,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from course_lib.tokenization.texts import checked_texts
+
 
 def entropy(p: Float[Tensor, "... v"]) -> Float[Tensor, ...]:
     """H(p) in nats over the last axis, 0 log 0 = 0; at most ln v, where p is uniform.
@@ -78,10 +80,13 @@ def nats_to_bits(nats: float) -> float:
 def utf8_bytes(texts: Iterable[str]) -> int:
     """Length of the texts in bytes of UTF-8: an English letter has 1, most Chinese characters 3.
 
+    Raises TypeError if ``texts`` is one string or holds what is none, ValueError if one holds half
+    a character (a lone surrogate), which has no bytes.
+
     >>> utf8_bytes(["word", "词"])
     7
     """
-    return sum(len(text.encode("utf-8")) for text in texts)
+    return sum(len(text.encode("utf-8")) for text in checked_texts(texts))
 
 
 def bits_per_byte(total_nats: float, n_bytes: int) -> float:

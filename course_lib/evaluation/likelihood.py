@@ -90,8 +90,9 @@ def pseudo_log_likelihoods(
 
     sequences: ids with their [CLS] and [SEP], at most as long as the model's ``max_len``. In
     evaluation mode and float32; the model's mode is left as it was. A sequence without ordinary
-    tokens scores 0.
+    tokens scores 0. Raises TypeError if a sequence holds no ids, such as a text.
     """
+    sequences = _checked(sequences)
     device, training = next(model.parameters()).device, model.training
     special, scores = set(special_ids), torch.zeros(len(sequences), dtype=torch.float64)
     jobs = [
@@ -121,7 +122,7 @@ def causal_batches(
 
     A sequence longer than ``max_len`` is cut into windows that share one token: the last of one is
     the first, and so not predicted again, of the next. Rows are sorted by length to save padding.
-    Raises ValueError if max_len or batch_size is too small.
+    Raises ValueError if max_len or batch_size is too small, TypeError for what is no list of ids.
     """
     if max_len < 2 or batch_size < 1:
         raise ValueError(
@@ -130,12 +131,33 @@ def causal_batches(
         )
     windows = [
         list(ids[start : start + max_len])
-        for ids in sequences
+        for ids in _checked(sequences)
         for start in range(0, max(len(ids) - 1, 0), max_len - 1)
     ]
     windows.sort(key=len, reverse=True)
     starts = range(0, len(windows), batch_size)
     return [_causal(windows[i : i + batch_size], pad_id) for i in starts]
+
+
+def _checked(sequences: Iterable[Sequence[int]]) -> list[Sequence[int]]:
+    """A list of them; texts, and one sequence in place of a list of them, are TypeErrors."""
+    if isinstance(sequences, (str, bytes)):
+        raise TypeError(
+            "sequences must be lists of ids, got one str; write tokenizer.encode_batch([text])"
+        )
+    sequences = list(sequences)
+    for i, ids in enumerate(sequences):
+        if not hasattr(ids, "__len__") or getattr(ids, "ndim", 1) == 0:
+            raise TypeError(
+                f"sequences[{i}] must be a list of ids, got {type(ids).__name__}; of one sequence, "
+                "write [ids]"
+            )
+        if isinstance(ids, (str, bytes)) or (len(ids) and isinstance(ids[0], (str, bytes))):
+            raise TypeError(
+                f"sequences[{i}] must be a list of ids, got text; write "
+                "tokenizer.encode_batch(texts)"
+            )
+    return sequences
 
 
 def _causal(rows: list[list[int]], pad_id: int) -> Batch:
@@ -157,12 +179,13 @@ def masked_once(
     """Batches for ``MaskedLM`` with a row for each ordinary token, in which that token is masked.
 
     Made one after the other, longest sequences first, since together they are as many rows as the
-    text has tokens. Raises ValueError if batch_size is not positive.
+    text has tokens. Raises ValueError if batch_size is not positive, TypeError for what is no list
+    of ids.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be positive, got {batch_size}")
     special, rows = set(special_ids), []
-    for ids in sorted(sequences, key=len, reverse=True):
+    for ids in sorted(_checked(sequences), key=len, reverse=True):
         for place, token in enumerate(ids):
             if token in special:
                 continue

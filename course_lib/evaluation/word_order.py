@@ -20,6 +20,8 @@ from typing import NamedTuple
 
 import torch
 
+from course_lib.tokenization.texts import checked_texts
+
 SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
 
 
@@ -58,10 +60,11 @@ def swapped_pairs(
     full stop and hold letters only. The first and the last word stay (capital and full stop would
     give the answer away), and two equal words are not exchanged. At most ten sentences of one text.
 
-    Raises ValueError if there is none.
+    Raises ValueError if there is none, and TypeError if ``texts`` is one string or holds what is
+    none.
     """
     found = []
-    for text in texts:
+    for text in checked_texts(texts):
         sentences = [s for s in SENTENCE.split(text) if _fits(s, shortest, longest)]
         for sentence in sentences[:10]:
             words = sentence.lower().split()

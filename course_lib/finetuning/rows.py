@@ -31,6 +31,7 @@ from course_lib.data import Example, PairExample, SpanExample, TokenExample
 from course_lib.data.tasks.words import trimmed
 from course_lib.settings import settle
 from course_lib.tokenization import Encoding, Tokenizer
+from course_lib.tokenization.texts import check_text
 
 from .alignment import first_pieces, piece_span, project, with_marks
 
@@ -82,11 +83,16 @@ def encode_examples(
 ) -> list[Row]:
     """The examples as rows of at most ``max_len`` tokens, in order.
 
-    Raises ValueError for a ``max_len`` that leaves no room, and for an answer that has no token.
+    Raises ValueError for a ``max_len`` that leaves no room, an answer that has no token, or a text
+    that holds half a character (a lone surrogate); TypeError for a text that is no string.
     """
     if max_len < 8:
         raise ValueError(f"max_len must be at least 8, got {max_len}")
-    make = _MAKERS[kind_of(examples)]
+    kind = kind_of(examples)
+    for i, example in enumerate(examples):
+        for name in _TEXTS[kind]:
+            check_text(getattr(example, name), f"examples[{i}].{name}")
+    make = _MAKERS[kind]
     return [make(example, tokenizer, max_len) for example in examples]
 
 
@@ -167,6 +173,12 @@ def _answer_pieces(example: SpanExample, pieces: Sequence[tuple[int, int]]) -> t
     return found
 
 
+_TEXTS = {
+    "text": ("text",),
+    "pair": ("first", "second"),
+    "words": ("text",),
+    "span": ("question", "text"),
+}
 _MAKERS = {"text": _text_row, "pair": _pair_row, "words": _words_row, "span": _span_row}
 
 

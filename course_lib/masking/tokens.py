@@ -73,12 +73,14 @@ def mask_tokens(
     vocab_size: int,
     special_mask: Bool[Tensor, " v"],
     word_start_mask: Bool[Tensor, " v"] | None = None,
+    word_end_mask: Bool[Tensor, " v"] | None = None,
     generator: torch.Generator,
 ) -> Masked:
     """Corrupt ``input_ids`` by ``policy``; the argument itself is not changed.
 
     special_mask: True for the ids that are never predicted nor put in (padding, [CLS], [MASK] ...).
     word_start_mask: True for the ids that start a word; needed by the units word and span.
+    word_end_mask: True for those that end one whatever follows; special ids do so anyway.
     generator: all randomness. The same state gives the same result.
 
     A row that holds only special tokens gets no target; every other row gets at least one.
@@ -86,17 +88,15 @@ def mask_tokens(
     Raises TypeError for a wrong dtype, ValueError for a wrong shape, an id outside the vocabulary,
     an empty batch, a vocabulary without ordinary tokens, or a missing ``word_start_mask``.
     """
-    check_arguments(input_ids, policy, mask_id, vocab_size, special_mask, word_start_mask)
+    tables = (special_mask, word_start_mask, word_end_mask)
+    check_arguments(input_ids, policy, mask_id, vocab_size, *tables)
     special_ids = _positions(special_mask)
     if policy.unit == "token":
         score, level = _uniform(input_ids.shape, generator), policy.rate
     else:
-        score, level = _group_scores(input_ids, policy, special_mask, word_start_mask, generator)
+        score, level = _group_scores(input_ids, policy, tables, generator)
     score += _look_up(_barrier(special_ids, vocab_size, score.device), input_ids)
-    # (b, 1): the first to be taken where nothing is below the level
-    lowest = score.amin(dim=1, keepdim=True)
-    selected = score <= lowest.clamp_(level, 1.0)  # (b, t)
-    where = _positions(selected)  # (n,): from here on the work is with the taken tokens only
+    where = _taken(score, level)  # (n,): from here on the work is with the taken tokens only
     answers = input_ids.reshape(-1).index_select(0, where)
     shown = replace_answers(answers, policy, mask_id, special_ids, vocab_size, generator)
     corrupted = input_ids.clone(memory_format=torch.contiguous_format)
@@ -104,6 +104,13 @@ def mask_tokens(
     labels = torch.full_like(corrupted, IGNORE)
     labels.view(-1).scatter_(0, where, answers)
     return Masked(corrupted, labels)
+
+
+def _taken(score: Float[Tensor, "b t"], level: float) -> Int[Tensor, " n"]:
+    """The flat indices of the tokens up to the level; of a row without one, of its lowest."""
+    # (b, 1): the first to be taken where nothing is below the level
+    lowest = score.amin(dim=1, keepdim=True)
+    return _positions(score <= lowest.clamp_(level, 1.0))
 
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Float[Tensor, ...]:
@@ -141,8 +148,7 @@ def _look_up(table: Shaped[Tensor, " v"], ids: Int[Tensor, "b t"]) -> Shaped[Ten
 def _group_scores(
     ids: Int[Tensor, "b t"],
     policy: MaskPolicy,
-    special_mask: Bool[Tensor, " v"],
-    word_start_mask: Bool[Tensor, " v"],
+    tables: tuple[Bool[Tensor, " v"], Bool[Tensor, " v"], Bool[Tensor, " v"] | None],
     generator: torch.Generator,
 ) -> tuple[Float[Tensor, "b t"], float]:
     """A score for each token, equal within its word, and the level up to which a word is taken.
@@ -153,7 +159,7 @@ def _group_scores(
     spans = policy.unit == "span"
     # places around each row: spans reach in and out over its edges
     gap = policy.max_span - 1 if spans else 0
-    place = _places(ids, special_mask, word_start_mask, gap)
+    place = _places(ids, *tables, gap)
     draw = _uniform((int(place[-1]) + 1 + gap,), generator)
     if spans:
         draw.index_fill_(0, _covered(draw, span_bounds(policy, draw.device)), 0.0)
@@ -166,6 +172,7 @@ def _places(
     ids: Int[Tensor, "b t"],
     special_mask: Bool[Tensor, " v"],
     word_start_mask: Bool[Tensor, " v"],
+    word_end_mask: Bool[Tensor, " v"] | None,
     gap: int,
 ) -> Int[Tensor, " n"]:
     """Where in a line of all rows' words the word of each token stands.
@@ -174,7 +181,8 @@ def _places(
     follows it begins the next.
     """
     special, starts = _look_up(special_mask, ids).view(-1), _look_up(word_start_mask, ids).view(-1)
-    starts[1:].logical_or_(special[:-1])
+    ends = special if word_end_mask is None else special | _look_up(word_end_mask, ids).view(-1)
+    starts[1:].logical_or_(ends[:-1])
     step = starts.logical_and_(~special).view(torch.uint8)
     step[:: ids.shape[1]] = gap + 1  # a row begins with a word, even inside one
     return step.cumsum(dim=0)
@@ -232,12 +240,13 @@ def check_arguments(
     vocab_size: int,
     special_mask: Tensor,
     word_start_mask: Tensor | None,
+    word_end_mask: Tensor | None = None,
 ) -> None:
     """Raises TypeError or ValueError if ``mask_tokens`` cannot work with these, with the remedy.
 
-    ids: int64 (b, t), not empty. special_mask, word_start_mask: bool, one entry per id; the second
-    may be None where the policy's unit is the token. mask_id must be in the vocabulary, and
-    special.
+    ids: int64 (b, t), not empty. special_mask, word_start_mask, word_end_mask: bool, one entry per
+    id; the second may be None where the policy's unit is the token, the third always. mask_id must
+    be in the vocabulary, and special.
     """
     if ids.dtype != torch.int64:
         raise TypeError(f"input_ids must be int64, got {ids.dtype}: call .long() on them")
@@ -260,6 +269,8 @@ def check_arguments(
                 "pass tokenizer.word_start_mask"
             )
         _check_table("word_start_mask", word_start_mask, vocab_size)
+    if word_end_mask is not None:
+        _check_table("word_end_mask", word_end_mask, vocab_size)
 
 
 def _check_table(name: str, table: Tensor, vocab_size: int) -> None:

@@ -16,8 +16,12 @@ compared, and in all three one can see from a vocabulary item alone whether it s
 (whole-word masking needs that).
 
 What it costs: training reads the texts twice (once to count characters, once to learn) and keeps
-them in memory; encoding runs on all cores. What is lost: space around punctuation, and case and
-accents when ``lowercase`` is set. The offsets lead back to the text as it was given.
+them in memory; encoding runs on all cores. What is lost: space around punctuation, what is not seen
+(control characters, soft hyphens, zero-width spaces) and characters of private use, and case and
+accents when ``lowercase`` is set; the joiners of Persian, Indic scripts and emoji stay where the
+texts have them (``normalizers``). WordPiece takes time that grows with the cube of a word's length:
+one of more than 100 characters is [UNK], or of more than 1 000 where the texts trained on have
+longer words than 100. The offsets lead back to the text as it was given.
 
 >>> tokenizer = train_tokenizer(["low lower lowest", "new newer newest"], vocab_size=40)
 >>> encoding = tokenizer.encode("Newest low")
@@ -43,7 +47,9 @@ from torch import Tensor
 
 from . import storage
 from .special_tokens import ROLES, find_roles
+from .texts import check_text, checked_texts
 from .trainers import learn
+from .word_boundaries import boundaries
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -57,7 +63,7 @@ class Encoding:
     tokens: the vocabulary items themselves, with their markers (``##ing``, ``Ġthe``, ``▁the``).
     offsets: ``text[start:stop]`` is what the token was made from; ``(0, 0)`` for specials that were
         added.
-    word_starts: True where a word begins; specials count as words of their own.
+    word_starts: True where a word begins, as masking sees it; specials count as words of their own.
     """
 
     ids: list[int]
@@ -81,8 +87,9 @@ class Tokenizer:
 
     Attributes: ``vocab_size``; ``pad_id unk_id cls_id sep_id mask_id``; ``special_ids`` (sorted
     tuple); ``special_mask`` (v,) True for special ids; ``word_start_mask`` (v,) True where the item
-    starts a word, specials included; ``kind``; ``fingerprint`` (sha256 of all that decides how text
-    is encoded).
+    starts a word, specials included; ``word_end_mask`` (v,) True where it ends one whatever
+    follows, specials included (``word_boundaries`` says which items do); ``kind``; ``fingerprint``
+    (sha256 of all that decides how text is encoded).
 
     Raises ValueError if a role has no token (a GPT-2 tokenizer has no mask token, for instance).
     """
@@ -97,14 +104,19 @@ class Tokenizer:
         added = self._backend.get_added_tokens_decoder().items()
         special = {i for i, token in added if token.special} | set(ids.values())
         self.special_ids: tuple[int, ...] = tuple(sorted(special))
+        self._reserved = special - {self.unk_id}
+        self._matches_typed = self._finds_typed_specials()
         vocabulary = self._backend.get_vocab(with_added_tokens=True)
         self.vocab_size: int = max(vocabulary.values()) + 1
         self.special_mask: Bool[Tensor, " v"] = torch.zeros(self.vocab_size, dtype=torch.bool)
         self.special_mask[list(self.special_ids)] = True
         self._state = json.loads(self._backend.to_str())
-        starts = [i for token, i in vocabulary.items() if self._starts_word(token)]
         self.word_start_mask: Bool[Tensor, " v"] = self.special_mask.clone()
-        self.word_start_mask[starts] = True
+        self.word_end_mask: Bool[Tensor, " v"] = self.special_mask.clone()
+        edges = boundaries(vocabulary, self._state)
+        for i, (starts, ends) in zip(vocabulary.values(), edges, strict=True):
+            self.word_start_mask[i] |= starts
+            self.word_end_mask[i] |= ends
 
     @property
     def kind(self) -> str:
@@ -129,29 +141,32 @@ class Tokenizer:
 
         parse_special: whether ``[MASK]`` written in the text means the special token (True, as
             libraries have it) or six characters (False: right for text that you did not write
-            yourself).
-        Raises TypeError if ``text`` is not a string.
+            yourself; where a tokenizer from elsewhere has no other item for them, [UNK]).
+        Raises TypeError if ``text`` is not a string, ValueError if it holds half a character (a
+        lone surrogate).
         """
         if not isinstance(text, str):
             raise TypeError(
                 f"text must be a str, got {type(text).__name__}; for several texts use encode_batch"
             )
+        check_text(text, "text")
         self._backend.encode_special_tokens = not parse_special
         raw = self._backend.encode(text, add_special_tokens=add_special)
-        starts = self.word_start_mask[raw.ids].tolist() if raw.ids else []
+        ids = self._ids(raw, parse_special)
+        starts = self._word_starts(ids)
         unknown = self._roles["unk"]  # Unigram's library would name the text that is unknown
-        pairs = zip(raw.ids, raw.tokens, strict=True)
+        pairs = zip(ids, raw.tokens, strict=True)
         tokens = [unknown if i == self.unk_id else token for i, token in pairs]
-        return Encoding(raw.ids, tokens, raw.offsets, starts)
+        return Encoding(ids, tokens, raw.offsets, starts)
 
     def encode_batch(
         self, texts: Sequence[str], *, add_special: bool = True, parse_special: bool = True
     ) -> list[list[int]]:
         """The ids of many texts, on all cores. Parameters and errors as in ``encode``."""
-        texts = _checked_texts(texts)
+        texts = list(checked_texts(texts))
         self._backend.encode_special_tokens = not parse_special
         encoded = self._backend.encode_batch_fast(texts, add_special_tokens=add_special)
-        return [encoding.ids for encoding in encoded]
+        return [self._ids(raw, parse_special) for raw in encoded]
 
     def decode(self, ids: Iterable[int], *, skip_special: bool = True) -> str:
         """The text of ``ids``, as near as the tokenizer can.
@@ -172,6 +187,7 @@ class Tokenizer:
 
     def id(self, token: str) -> int:
         """The number of a vocabulary item. Raises ValueError if there is none."""
+        check_text(token, "token")
         found = self._backend.token_to_id(token)
         if found is None:
             raise ValueError(
@@ -207,14 +223,32 @@ class Tokenizer:
         """The same tokenizer as ``transformers`` has it. Needs the package ``transformers``."""
         return storage.to_transformers(self.backend, self._roles)
 
-    def _starts_word(self, token: str) -> bool:
-        model = self._state["model"]
-        prefix = model.get("continuing_subword_prefix")
-        if prefix:
-            return not token.startswith(prefix)
-        if self.kind == "wordlevel":
-            return True
-        return token.startswith(("Ġ", "▁"))
+    def _word_starts(self, ids: list[int]) -> list[bool]:
+        if not ids:
+            return []
+        starts = self.word_start_mask[ids]
+        starts[0] = True
+        starts[1:] |= self.word_end_mask[ids[:-1]]
+        return starts.tolist()
+
+    def _finds_typed_specials(self) -> bool:
+        """Whether the model itself takes a typed special for the item, where it is to be text.
+
+        A model whose words may hold its own marks does, such as SentencePiece's: ``<s>`` is an item
+        of its vocabulary as any other.
+        """
+        self._backend.encode_special_tokens = True
+        names = (self._backend.id_to_token(i) for i in self.special_ids)
+        found = (self._backend.encode(name, add_special_tokens=False).ids for name in names)
+        return not self._reserved.isdisjoint(i for ids in found for i in ids)
+
+    def _ids(self, raw: tokenizers.Encoding, parse_special: bool) -> list[int]:
+        """The ids; [UNK] for a special token that was typed and not parsed."""
+        if parse_special or not self._matches_typed:
+            return raw.ids
+        added = raw.special_tokens_mask
+        typed = [i in self._reserved and not a for i, a in zip(raw.ids, added, strict=True)]
+        return [self.unk_id if t else i for i, t in zip(raw.ids, typed, strict=True)]
 
     def __repr__(self) -> str:
         mark = self.fingerprint[:8]
@@ -244,11 +278,12 @@ def train_tokenizer(
         rarer characters become [UNK]. ``bpe`` needs no such choice: its alphabet is the 256 bytes.
     progress: show the library's progress bars.
 
-    Raises TypeError if ``texts`` is one string, ValueError if there is no text, the kind is unknown
-    or ``vocab_size`` cannot hold the specials and the alphabet.
+    Raises TypeError if ``texts`` is one string or holds what is none, ValueError if there is no
+    text, one holds half a character (a lone surrogate), the kind is unknown or ``vocab_size``
+    cannot hold the specials and the alphabet.
     """
     backend = learn(
-        _checked_texts(texts),
+        list(checked_texts(texts)),
         vocab_size,
         kind,
         lowercase=lowercase,
@@ -257,13 +292,3 @@ def train_tokenizer(
         progress=progress,
     )
     return Tokenizer(backend)
-
-
-def _checked_texts(texts: Iterable[str]) -> list[str]:
-    if isinstance(texts, (str, bytes)):
-        raise TypeError("texts must be an iterable of str, got one str; write [text]")
-    texts = list(texts)
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise TypeError(f"texts[{i}] must be a str, got {type(text).__name__}")
-    return texts

@@ -31,7 +31,11 @@ from dataclasses import dataclass
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from .normalizers import MARKS, make_normalizer, marks_in
+
 KINDS = ("wordpiece", "bpe", "unigram")
+# characters up to which WordPiece cuts a word, and from texts that have longer ones; beyond: [UNK]
+LONG_WORD, LONGEST_WORD = 100, 1_000
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # their ids are 0 .. 4
 
 
@@ -50,24 +54,18 @@ def learn(
         raise ValueError(f"kind must be one of {', '.join(KINDS)}, got {kind!r}")
     if not 0 < coverage <= 1:
         raise ValueError(f"coverage must be in (0, 1], got {coverage}")
-    backend = _assemble(kind, _normalizer(lowercase, unicode_form))
+    backend = _assemble(kind, make_normalizer(lowercase, unicode_form))
     if not any(text.strip() for text in texts):
         raise ValueError(
             "texts hold no character to learn from; give at least one text that is not empty"
         )
     if kind == "bpe":
+        backend.normalizer = make_normalizer(lowercase, unicode_form, marks_in(texts))
         return _finish(_train_bpe(backend, texts, vocab_size, progress))
     texts, alphabet = _limit_alphabet(texts, backend.normalizer, unicode_form, coverage)
+    backend.normalizer = make_normalizer(lowercase, unicode_form, alphabet.marks)
     train = _train_wordpiece if kind == "wordpiece" else _train_unigram
     return _finish(train(backend, texts, vocab_size, alphabet, progress))
-
-
-def _normalizer(lowercase: bool, unicode_form: str) -> normalizers.Normalizer:
-    if unicode_form not in ("NFC", "NFKC", "NFD", "NFKD"):
-        raise ValueError(f"unicode_form must be NFC, NFKC, NFD or NFKD, got {unicode_form!r}")
-    # BERT's normalizer also drops control characters and sets Chinese characters apart.
-    bert = normalizers.BertNormalizer(lowercase=lowercase)
-    return normalizers.Sequence([getattr(normalizers, unicode_form)(), bert])
 
 
 def _assemble(kind: str, normalizer: normalizers.Normalizer) -> tokenizers.Tokenizer:
@@ -114,6 +112,10 @@ class _Alphabet:
     source: dict[str, str]
 
     @property
+    def marks(self) -> str:
+        return "".join(c for c in MARKS if c in self.counts)
+
+    @property
     def inner(self) -> list[str]:
         return sorted(set(self.counts) - self.alone)
 
@@ -144,6 +146,10 @@ def _limit_alphabet(
             break
         kept[c] = n
         seen += n
+    # marks of spelling stay if they are no rarer than the rarest character
+    marks = {c: raw[c] for c in MARKS if raw[c] >= max(1, min(kept.values(), default=1))}
+    kept |= marks
+    source |= {c: c for c in marks}
     split = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
     alone = frozenset(c for c in kept if len(split(normalizer.normalize_str(f"a{c}a"))) > 1)
     alphabet = _Alphabet(kept, alone, source)
@@ -193,7 +199,18 @@ def _train_wordpiece(
         vocab_size=vocab_size, special_tokens=first, show_progress=progress
     )
     backend.train_from_iterator(texts, trainer, length=len(texts))
-    return json.loads(backend.to_str())
+    state = json.loads(backend.to_str())
+    if _has_long_words(texts, backend):
+        state["model"]["max_input_chars_per_word"] = LONGEST_WORD
+    return state
+
+
+def _has_long_words(texts: list[str], backend: tokenizers.Tokenizer) -> bool:
+    # normalisation may write three characters for one
+    runs = re.compile(rf"\S{{{LONG_WORD // 3 + 1},}}")
+    normalise, split = backend.normalizer.normalize_str, backend.pre_tokenizer.pre_tokenize_str
+    found = (normalise(run) for text in texts for run in runs.findall(text))
+    return any(len(word) > LONG_WORD for run in found for word, _ in split(run))
 
 
 def _train_unigram(

@@ -1,11 +1,14 @@
 import json
+import multiprocessing
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from course_lib.batches import TokenArray, encode_corpus, segments
 from course_lib.batches import encoded as packing
+from course_lib.tokenization import train_tokenizer
 
 
 def test_the_array_is_the_documents_one_after_the_other(texts, tokenizer, tokens):
@@ -13,6 +16,19 @@ def test_the_array_is_the_documents_one_after_the_other(texts, tokenizer, tokens
     assert tokens.tokens.tolist() == want
     assert tokens.tokens.dtype == np.uint16 and isinstance(tokens.tokens, np.memmap)
     assert tokens.n_documents == len(texts) == (np.asarray(tokens.tokens) == tokenizer.cls_id).sum()
+
+
+@pytest.mark.parametrize("kind", ["wordpiece", "bpe", "unigram"])
+def test_special_tokens_typed_in_a_text_are_text(kind, tmp_path):
+    """A text on BERT: it stays one document, hides nothing and ends where it ends."""
+    talk = "the token [CLS] starts a text , [MASK] hides a word and [SEP] ends it [PAD]"
+    tokenizer = train_tokenizer([talk] * 20, 330, kind)
+    array = encode_corpus([talk, talk], tokenizer, tmp_path / "a", progress=False)
+    ids = array.tokens.tolist()
+    assert array.n_documents == 2
+    assert [ids.count(i) for i in range(5)] == [0, 0, 2, 2, 0]
+    assert segments(np.array([ids]), tokenizer.cls_id)[0].max() == 2
+    assert ids == 2 * tokenizer.encode(talk, parse_special=False).ids
 
 
 def test_batches_of_any_size_give_the_same_array(texts, tokenizer, tokens, tmp_path, monkeypatch):
@@ -90,3 +106,81 @@ def test_segments_by_hand():
     segment_ids, position_ids = segments(rows, cls_id=2)
     assert segment_ids.tolist() == [[1, 1, 2, 2, 2, 3, 3], [1] * 7]
     assert position_ids.tolist() == [[0, 1, 0, 1, 2, 0, 1], [0, 1, 2, 3, 4, 5, 6]]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "says"),
+    [
+        ("the cat", TypeError, r"got one str; write \[text\]"),
+        (["ban", None], TypeError, r"texts\[1\] must be a str, got NoneType"),
+        (iter(["ban", "ban", b"ban"]), TypeError, r"texts\[2\] must be a str, got bytes"),
+        (["ban", "\ud83d"], ValueError, r"texts\[1\] holds half a character"),
+        (iter(["ban", "\ud83d"]), ValueError, r"texts\[1\] holds half a character"),
+        (None, TypeError, "texts must be an iterable of str, got NoneType"),
+    ],
+)
+def test_what_is_no_list_of_texts_is_refused(tokenizer, tmp_path, wrong, error, says):
+    with pytest.raises(error, match=says):
+        encode_corpus(wrong, tokenizer, tmp_path / "a", progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_texts_are_numbered_through_all_batches(tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(packing._batches, "__defaults__", (2,))
+    with pytest.raises(TypeError, match=r"texts\[5\]"):
+        encode_corpus(iter(["ban"] * 5 + [None]), tokenizer, tmp_path / "a", progress=False)
+
+
+def test_a_wrong_list_is_refused_before_anything_is_encoded(tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(packing, "_write", lambda *_: pytest.fail("the work began"))
+    with pytest.raises(TypeError, match=r"texts\[1\]"):
+        encode_corpus(["ban", None], tokenizer, tmp_path / "a", progress=False)
+
+
+def encode_here(tokenizer, path, barrier, errors):
+    for k in range(15):
+        barrier.wait(60)
+        for fingerprint in ("", "one", "two"):
+            try:
+                array = encode_corpus(
+                    ["ban dol"] * 5,
+                    tokenizer,
+                    path / str(k),
+                    fingerprint=fingerprint,
+                    progress=False,
+                )
+                assert array.n_documents == 5
+            except (OSError, ValueError) as error:
+                errors.append(f"{fingerprint}: {type(error).__name__}: {error}")
+
+
+def test_two_processes_encode_into_one_folder_at_once(tokenizer, tmp_path):
+    context = multiprocessing.get_context("fork")
+    with context.Manager() as manager:
+        errors, barrier = manager.list(), context.Barrier(2)
+        given = (tokenizer, tmp_path, barrier, errors)
+        both = [context.Process(target=encode_here, args=given) for _ in range(2)]
+        for process in both:
+            process.start()
+        for process in both:
+            process.join(120)
+        assert [process.exitcode for process in both] == [0, 0] and list(errors) == []
+    assert sorted(int(p.name) for p in tmp_path.iterdir()) == list(range(15))
+
+
+def test_who_comes_second_takes_what_is_there(texts, tokenizer, tmp_path, monkeypatch):
+    write, path = packing._write, tmp_path / "a"
+    options = dict(fingerprint="one", progress=False)
+
+    def slow(*args):
+        monkeypatch.setattr(packing, "_write", write)
+        with ThreadPoolExecutor(1) as other:
+            other.submit(encode_corpus, texts, tokenizer, path, **options).result(60)
+        made.append(path.stat().st_ino)
+        return write(*args)
+
+    made: list[int] = []
+    monkeypatch.setattr(packing, "_write", slow)
+    array = encode_corpus(texts, tokenizer, path, **options)
+    assert array.n_documents == len(texts)
+    assert [path.stat().st_ino] == made and [p.name for p in tmp_path.iterdir()] == ["a"]

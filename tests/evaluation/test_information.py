@@ -58,3 +58,10 @@ def test_bits_per_byte_does_not_depend_on_the_tokens():
     assert same[0] == pytest.approx(same[1]) == pytest.approx(expected)
     with pytest.raises(ValueError, match="empty"):
         bits_per_byte(1.0, 0)
+
+
+def test_bytes_of_what_is_no_list_of_texts():
+    with pytest.raises(TypeError, match=r"write \[text\]"):
+        utf8_bytes("word")
+    with pytest.raises(ValueError, match=r"texts\[1\] holds half a character"):
+        utf8_bytes(["word", "\ud83d"])

@@ -126,3 +126,24 @@ def test_pseudo_log_likelihoods_are_sums_of_the_slow_loop_in_the_given_order(
     got = pseudo_log_likelihoods(model, [*sequences, [2, 3]], batch_size=7, **options)
     assert got[:-1].tolist() == pytest.approx(wanted, rel=1e-6) and got[-1] == 0
     assert model.training and len({len(ids) for ids in sequences}) > 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ("ban dol", r"got one str; write tokenizer.encode_batch\(\[text\]\)"),
+        (["ban dol"], r"sequences\[0\] must be a list of ids, got text"),
+        ([[2, 7, 3], ["ban", "dol"]], r"sequences\[1\] must be a list of ids, got text"),
+        ([2, 7, 3], r"sequences\[0\] must be a list of ids, got int; .*write \[ids\]"),
+        (torch.tensor([2, 7, 3]), r"sequences\[0\] must be a list of ids, got Tensor"),
+    ],
+)
+def test_texts_and_a_single_sequence_are_no_sequences(small_model, wrong, says):
+    options = dict(mask_id=4, special_ids=(0, 1, 2, 3, 4))
+    for call in (
+        lambda: pseudo_log_likelihoods(small_model, wrong, **options),
+        lambda: pseudo_perplexity(small_model, wrong, **options),
+        lambda: causal_perplexity(small_model, wrong),
+    ):
+        with pytest.raises(TypeError, match=says):
+            call()

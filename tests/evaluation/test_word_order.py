@@ -58,3 +58,8 @@ def test_errors_say_what_is_missing():
         swapped_pairs(["Too short."], 5, generator=generator())
     with pytest.raises(ValueError, match="from 0 to 1 in a sentence of 3 words, got 2"):
         exchange("one two three", 2)
+
+
+def test_one_string_is_no_list_of_texts():
+    with pytest.raises(TypeError, match=r"write \[text\]"):
+        swapped_pairs(TEXTS[0], 5, generator=generator())

@@ -177,3 +177,19 @@ def test_what_cannot_be(tokenizer):
         encode_examples([Example("a", 0, "g")], tokenizer, max_len=7)
     with pytest.raises(ValueError, match="at least one row"):
         padded([])
+
+
+@pytest.mark.parametrize(
+    ("example", "name"),
+    [
+        (lambda x: Example(x, 0, "g"), "text"),
+        (lambda x: PairExample("ban", x, 0, "g"), "second"),
+        (lambda x: PairExample(x, "ban", 0, "g"), "first"),
+    ],
+)
+def test_a_text_that_is_none_is_named_with_its_example(tokenizer, example, name):
+    good = example("ban")
+    with pytest.raises(TypeError, match=rf"examples\[1\].{name} must be a str, got NoneType"):
+        encode_examples([good, example(None)], tokenizer)
+    with pytest.raises(ValueError, match=rf"examples\[1\].{name} holds half a character"):
+        encode_examples([good, example("ban \ud83d")], tokenizer)

@@ -14,6 +14,7 @@ import torch
 
 from course_lib.batch import IGNORE
 from course_lib.masking import MaskPolicy, mask_tokens, span_law
+from course_lib.masking import tokens as tokens_file
 
 K = 5.0  # a right function leaves five standard errors once in 1.7 million checks
 PAD, CLS, SEP, MASK, V = 0, 2, 3, 4, 60
@@ -256,6 +257,34 @@ def test_spans_reach_the_last_word():
     within_mean(torch.stack(alone) != IGNORE, expected, "the last word of the last row")
 
 
+@pytest.mark.parametrize("width", [1, 2, 7])
+@pytest.mark.parametrize("longest", [1, 2, 6])
+def test_a_span_ends_with_its_row(monkeypatch, width, longest):
+    """The longest span, begun at a row's last word, takes none of the next row; and one begun as
+    far before a row as can be takes its first word only.
+    """
+    policy = MaskPolicy(0.3, unit="span", mean_span=(longest + 1) / 2, max_span=longest)
+    ids = ONE_PIECE[:1].expand(3, width)
+    places = tokens_file._places
+
+    def covered(begin):
+        """Which words are taken if the longest span begins at the places that ``begin`` chooses."""
+        found = []
+
+        def draws(shape, generator):
+            place = found[0].view(ids.shape)
+            return torch.ones(shape).index_fill_(0, torch.tensor(begin(place)), 0.0)
+
+        monkeypatch.setattr(tokens_file, "_uniform", draws)
+        monkeypatch.setattr(tokens_file, "_places", lambda *a: found.append(places(*a)) or found[0])
+        score, _ = tokens_file._group_scores(ids, policy, (SPECIAL, STARTS, None), None)
+        return (score == 0).int().tolist()
+
+    none, first, last = [0] * width, [1, *[0] * (width - 1)], [*[0] * (width - 1), 1]
+    assert covered(lambda place: [int(place[0, -1]), int(place[2, -1])]) == [last, none, last]
+    assert covered(lambda place: [int(place[1, 0]) - longest + 1]) == [none, first, none]
+
+
 def test_edges():
     one = masked(mask_tokens, torch.tensor([[50]]), MaskPolicy(**ALL_MASK))
     assert one.input_ids.tolist() == [[MASK]] and one.labels.tolist() == [[50]]
@@ -292,9 +321,26 @@ def test_a_word_ends_at_a_special_token():
     within_mean(taken[:, 1] & taken[:, 3], 0.25, "words on both sides of [SEP] together")
 
 
+def test_a_word_ends_at_an_item_that_ends_one():
+    """The same draws as if the next item were marked as a start; and without ends, as before."""
+    ids, policy = rows(60, 30), MaskPolicy(0.4, unit="word")
+    ends = torch.zeros(V, dtype=torch.bool)
+    options = dict(mask_id=MASK, vocab_size=V, special_mask=SPECIAL)
+
+    def labels(starts, ends):
+        generator = torch.Generator().manual_seed(0)
+        tables = dict(word_start_mask=starts, word_end_mask=ends)
+        return mask_tokens(ids, policy, **options, **tables, generator=generator).labels
+
+    assert torch.equal(labels(STARTS, None), labels(STARTS, ends))
+    assert torch.equal(labels(STARTS, ~ends), labels(~ends, None))
+    assert not torch.equal(labels(STARTS, ~ends), labels(STARTS, None))
+
+
 @pytest.mark.parametrize(
     ("change", "error", "says"),
     [
+        ({"word_end_mask": SPECIAL[:9]}, ValueError, "word_end_mask must have one entry per id"),
         (
             {"input_ids": torch.tensor([[5, 6]], dtype=torch.int32)},
             TypeError,

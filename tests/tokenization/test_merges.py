@@ -49,6 +49,30 @@ def test_ties_go_to_the_symbols_that_came_first():
     assert train_merges({"ba": 1, "ab": 1}, 1, alphabet="ba").merges == (("b", "a"),)
 
 
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_of_a_tie_the_second_symbol_decides_where_the_first_is_the_same(criterion):
+    """Not the order of the words, nor the letters, but the age of the symbols."""
+    for words in ({"ab": 1, "ac": 1}, {"ac": 1, "ab": 1}):
+        for alphabet, second in (("abc", "b"), ("acb", "c")):
+            learnt = train_merges(words, 1, criterion=criterion, alphabet=alphabet)
+            assert learnt.merges == (("a", second),)
+
+
+def test_of_a_tie_the_older_symbol_wins_and_not_the_one_that_sorts_first():
+    words = {"zyx": 3, "abx": 3}
+    # ``ab``, just made, is younger than y and than z
+    learnt = train_merges(words, 4, alphabet="abxyz")
+    assert learnt.merges == (("a", "b"), ("y", "x"), ("z", "yx"), ("ab", "x"))
+    learnt = train_merges(words, 4, alphabet="zyxab")
+    assert learnt.merges == (("z", "y"), ("a", "b"), ("zy", "x"), ("ab", "x"))
+
+
+def test_a_symbol_that_is_there_already_keeps_its_number_when_it_is_made():
+    learnt = train_merges({"ab": 5, "abc": 1, "dc": 1}, 2, alphabet=["ab", "a", "b", "c", "d"])
+    assert learnt.merges == (("a", "b"), ("ab", "c"))
+    assert learnt.vocabulary == ("ab", "a", "b", "c", "d", "abc")
+
+
 def test_prefix_keeps_starts_apart():
     learnt = train_merges({"aa": 3, "baa": 2}, 2, prefix="##")
     assert learnt.vocabulary[:3] == ("a", "b", "##a")

@@ -6,17 +6,20 @@ import json
 import os
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 from pydoc_data.topics import topics
 
 import pytest
 import tokenizers
 import torch
+from foreign_tokenizers import SPECIALS, byte_level, sentencepiece, whole_words
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import models, pre_tokenizers
 
 from course_lib.tokenization import KINDS, SPECIAL_TOKENS, Tokenizer, train_tokenizer
+from course_lib.tokenization.normalizers import make_normalizer
 
 TEXTS = [
     "Tokenization cuts text into tokens; the tokens are numbers to the model.",
@@ -84,6 +87,30 @@ def test_mask_written_in_the_text_is_special_only_when_parsed(tokenizer):
     assert 4 not in tokenizer.encode_batch(["the [MASK] token"], parse_special=False)[0]
     # the choice of one call does not stick
     assert 4 in tokenizer.encode_batch(["the [MASK] token"])[0]
+
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        byte_level(["a b c <s> d"] * 9),
+        sentencepiece([*"▁abcs<>/", "▁a", "mask"]),
+        whole_words([*"abc"]),
+    ],
+    ids=["byte-level", "sentencepiece", "whole words"],
+)
+def test_a_special_typed_in_a_text_is_text_for_tokenizers_from_elsewhere(backend):
+    """SentencePiece's models and those of whole words find it in their vocabulary by themselves."""
+    ours = Tokenizer(backend)
+    text = f"a {' '.join(SPECIALS)} b<s>c"
+    reserved = set(ours.special_ids) - {ours.unk_id}
+    for frame in ([], [ours.cls_id, ours.sep_id]):
+        options = dict(add_special=bool(frame), parse_special=False)
+        encoding = ours.encode(text, **options)
+        assert [i for i in encoding.ids if i in reserved] == frame
+        assert encoding.tokens == [ours.token(i) for i in encoding.ids]
+        assert ours.encode_batch([text, "a"], **options)[0] == encoding.ids
+    parsed = ours.encode(text).ids
+    assert reserved <= set(parsed) and parsed.count(ours.cls_id) == 3
 
 
 def test_batch_equals_single(tokenizer):
@@ -166,7 +193,9 @@ def test_word_starts_of_unigram(trained):
 def test_word_start_table(trained):
     for kind, marked in (("wordpiece", False), ("bpe", True), ("unigram", True)):
         tokenizer = trained[kind]
-        marker = {"wordpiece": "##", "bpe": "Ġ", "unigram": "▁"}[kind]
+        # on bytes also those of white space, which no word of ours holds
+        on_bytes = tuple("Ġĉ" + "".join(map(chr, [*range(0x10A, 0x10E), *range(0x11C, 0x120)])))
+        marker = {"wordpiece": "##", "bpe": on_bytes, "unigram": "▁"}[kind]
         for i in range(5, tokenizer.vocab_size):
             starts = tokenizer.token(i).startswith(marker) == marked
             assert bool(tokenizer.word_start_mask[i]) == starts
@@ -204,6 +233,89 @@ def test_case_and_accents_stay_when_asked():
     assert train_tokenizer(TEXTS, 500, "bpe").decode(cased.encode("x").ids) == "x"
 
 
+LONG = {
+    "Thai": "สวัสดีครับวันนี้อากาศดีมากเราไปเดินเล่นกันที่สวน" * 4,
+    "Japanese": "ひらがなとカタカナのぶんしょうです" * 7,
+    "letters": "acgt" * 250,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", LONG)
+def test_a_long_word_is_cut_into_pieces(kind, name):
+    text = LONG[name]
+    tokenizer = train_tokenizer([text[:40], text], 500, kind, coverage=1.0, lowercase=False)
+    encoding = tokenizer.encode(text, add_special=False)
+    assert tokenizer.unk_id not in encoding.ids and encoding.word_starts.count(True) == 1
+    assert tokenizer.decode(encoding.ids) == text
+
+
+def test_where_the_limit_of_a_word_lies():
+    def limit(*texts):
+        state = json.loads(train_tokenizer([*texts], 300, coverage=1.0).backend.to_str())
+        return state["model"]["max_input_chars_per_word"]
+
+    assert limit("a" * 100, "a" * 60 + " " + "b" * 60, "ab." * 90, "北" * 200) == 100
+    assert limit("a" * 101) == limit("ok", "x " + "ab" * 51 + " x") == 1000
+    # as they are when they come to the model: é as two characters or one, accents gone
+    assert limit("é" * 100) == limit("e\u0301" * 100) == 100 < limit("é" * 101)
+    long = train_tokenizer(["ab" * 600], 40, coverage=1.0)
+    assert long.unk_id not in long.encode("ab" * 500).ids
+    assert long.encode("ab" * 500 + "a", add_special=False).ids == [long.unk_id]
+
+
+JOINED = {
+    "Persian": "می‌خواهم کتاب‌ها",
+    "family": "👨‍👩‍👧 ok",
+    "Sinhala": "ශ්‍රී ලංකා",
+    "England": "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f ok",
+    "number sign": "\u0600١٢ ok",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", JOINED)
+@pytest.mark.parametrize("form", ["NFC", "NFKD"])
+def test_marks_that_are_spelling_stay(kind, name, form):
+    text = JOINED[name]
+    options = dict(lowercase=False, coverage=1.0, unicode_form=form)
+    tokenizer = train_tokenizer([text, "plain"] * 20, 400, kind, **options)
+    encoding = tokenizer.encode(text, add_special=False)
+    decoded = tokenizer.decode(encoding.ids)
+    assert unicodedata.normalize("NFC", decoded) == text and tokenizer.unk_id not in encoding.ids
+    bare = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    assert encoding.ids != tokenizer.encode(bare, add_special=False).ids
+    covered = {i for start, stop in encoding.offsets for i in range(start, stop)}
+    assert covered == {i for i, c in enumerate(text) if c != " "}
+    # what else is of no width goes as before, and so does the rest of what BERT's normalizer drops
+    noisy = "pl\u00ada\u200bi\ue000n\x00\x7f\ufffd"
+    assert tokenizer.decode(tokenizer.encode(noisy).ids) == "plain"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_marks_too_rare_for_the_alphabet_change_nothing(kind):
+    """One stray joiner among other text: for bytes it stays, for the others it goes as before."""
+    texts = ["abc abd acd " * 500 + "ω"]
+    plain, other = (
+        train_tokenizer([*texts, rare], 300, kind, coverage=0.999) for rare in ("ab", "a\u200db")
+    )
+    if kind == "bpe":
+        assert other.decode(other.encode("a\u200db").ids) == "a\u200db"
+    else:
+        assert plain.fingerprint == other.fingerprint
+        assert other.encode("a\u200db").ids == other.encode("ab").ids
+
+
+@given(text=TRICKY, lowercase=st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_a_normalizer_that_keeps_marks_does_the_rest_alike(text, lowercase):
+    keeps, plain = (
+        make_normalizer(lowercase, "NFC", marks).normalize_str for marks in ("\u200c\u200d", "")
+    )
+    left = keeps(text).replace("\u200c", "").replace("\u200d", "")
+    assert "".join(left.split()) == "".join(plain(text).split())
+
+
 def test_compatibility_form_unfolds_ligatures():
     compatible = train_tokenizer(TEXTS, 300, unicode_form="NFKC")
     assert compatible.encode("ﬁne").ids == compatible.encode("fine").ids
@@ -229,6 +341,7 @@ def test_same_texts_same_tokenizer_in_every_process():
     """
     code = "import test_tokenizer as t; print(*t.fingerprints())"
     environment = os.environ | {"RAYON_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "true"}
+    environment |= {"PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", code]
     options = dict(cwd=Path(__file__).parent, capture_output=True, text=True)
     done = subprocess.run(command, env=environment, check=True, **options)

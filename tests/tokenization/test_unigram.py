@@ -62,6 +62,16 @@ def test_unknown_characters_are_fused_and_penalised():
     assert best_segmentation("", {"a": -1.0}) == ([], 0.0)
 
 
+def test_of_a_tie_the_longer_last_piece_wins():
+    """All ways to cut these have the same probability, to the last bit."""
+    assert best_segmentation("aaa", {"a": -1.0, "aa": -2.0, "aaa": -3.0}) == (["aaa"], -3.0)
+    assert best_segmentation("aaa", {"a": -1.0, "aa": -2.0})[0] == ["a", "aa"]
+    assert best_segmentation("aaaa", {"a": -1.0, "aa": -2.0, "aaa": -3.0})[0] == ["a", "aaa"]
+    halves = {"ab": -1.0, "cd": -2.0, "abc": -2.0, "d": -1.0}
+    for items in (halves, dict(reversed(halves.items()))):
+        assert best_segmentation("abcd", items)[0] == ["ab", "cd"]
+
+
 def test_em_raises_the_likelihood():
     words = {"low": 5, "lower": 2, "newest": 6, "widest": 3}
 
