@@ -27,6 +27,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -40,6 +41,20 @@ _DTYPES = ("uint16", "uint32")
 _INFO = dict(format=int, dtype=str, n_tokens=int, n_documents=int, fingerprint=str)
 
 
+@runtime_checkable
+class TokenSource(Protocol):
+    """What tokens are read from: an array, or several that are looked up as one."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the ids."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: np.ndarray, /) -> np.ndarray: ...
+
+
 @dataclass(frozen=True)
 class TokenArray:
     """Encoded text on disk.
@@ -48,7 +63,7 @@ class TokenArray:
         made it.
     """
 
-    tokens: np.ndarray
+    tokens: TokenSource
     n_documents: int
     fingerprint: str
 

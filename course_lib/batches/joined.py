@@ -26,7 +26,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .encoded import TokenArray
+from .encoded import TokenArray, TokenSource
 
 
 class JoinedTokens:
@@ -35,7 +35,7 @@ class JoinedTokens:
     Raises ValueError if there is none.
     """
 
-    def __init__(self, parts: Sequence[np.ndarray]) -> None:
+    def __init__(self, parts: Sequence[TokenSource]) -> None:
         if not parts:
             raise ValueError("parts is empty: give at least one encoded file")
         self.parts = list(parts)

@@ -40,9 +40,12 @@ from .shuffling import generator_for, seed_of, shuffled
 
 
 class Stream(Protocol):
-    """Batches by number. ``fingerprint`` changes with anything that changes a batch."""
+    """Batches by number."""
 
-    fingerprint: str
+    @property
+    def fingerprint(self) -> str:
+        """Changes with anything that changes a batch; a resumed run checks it."""
+        ...
 
     def batch(self, step: int) -> Batch:
         """The batch of a step, counted from 0.
@@ -132,6 +135,35 @@ class MLMStream:
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
 
+def _corrupted(
+    rows: np.ndarray,
+    tokenizer: Tokenizer,
+    policy: MaskPolicy,
+    generator: torch.Generator,
+    targets: int | None,
+) -> Masked:
+    ids = torch.from_numpy(rows)
+    if targets is None:
+        return mask_tokens(
+            ids,
+            policy,
+            mask_id=tokenizer.mask_id,
+            vocab_size=tokenizer.vocab_size,
+            special_mask=tokenizer.special_mask,
+            word_start_mask=tokenizer.word_start_mask,
+            generator=generator,
+        )
+    return mask_constant(
+        ids,
+        targets,
+        policy,
+        mask_id=tokenizer.mask_id,
+        vocab_size=tokenizer.vocab_size,
+        special_mask=tokenizer.special_mask,
+        generator=generator,
+    )
+
+
 def _masked(
     rows: np.ndarray,
     tokenizer: Tokenizer,
@@ -152,9 +184,8 @@ def _masked(
     if not respect_documents:
         return Batch(masked.input_ids, masked.labels)
     segment_ids, position_ids = segments(rows, tokenizer.cls_id)
-    if (
-        targets is None and segment_ids.max() == 1
-    ):  # every row is one document: no mask needed, and attention without one is faster
+    # every row is one document: no mask needed, and attention without one is faster
+    if targets is None and segment_ids.max() == 1:
         return Batch(masked.input_ids, masked.labels)
     return Batch(
         masked.input_ids,

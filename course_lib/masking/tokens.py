@@ -91,7 +91,8 @@ def mask_tokens(
     tables = (special_mask, word_start_mask, word_end_mask)
     check_arguments(input_ids, policy, mask_id, vocab_size, *tables)
     special_ids = _positions(special_mask)
-    if policy.unit == "token":
+    # without a table of starts the unit is the token: that is checked
+    if policy.unit == "token" or word_start_mask is None:
         score, level = _uniform(input_ids.shape, generator), policy.rate
     else:
         score, level = _group_scores(input_ids, policy, tables, generator)

@@ -29,7 +29,7 @@ class Objective(Protocol):
 
 
 def targets_of(batch: Batch, remedy: str) -> Int[Tensor, " n"]:
-    if batch.labels is None:
+    if batch.labels is None or batch.target_positions is None:
         raise ValueError(f"the batch has no labels: {remedy}")
     return batch.labels.flatten().index_select(0, batch.target_positions)
 

@@ -128,7 +128,8 @@ class NextSentence:
         targets = targets_of(batch, remedy)
         rows, width = batch.input_ids.shape
         at_start = torch.arange(rows, device=targets.device) * width
-        misplaced = targets.is_cpu and not torch.equal(batch.target_positions, at_start)
+        asked = batch.target_positions
+        misplaced = asked is not None and asked.is_cpu and not torch.equal(asked, at_start)
         if len(targets) != rows or misplaced:
             raise ValueError(
                 "a pair has one label, in its first column; set all other labels to -100"

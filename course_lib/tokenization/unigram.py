@@ -16,7 +16,7 @@ training here is to be read, on a toy text; ``tokenizers`` does it on megabytes.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 # nats below the least probable item, for a character that no item covers (as in tokenizers)
@@ -79,13 +79,15 @@ def seed_pieces(
     return _log_shares({p: n for p, n in counts.items() if n >= min_count or len(p) == 1})
 
 
-def expected_counts(word_counts: Mapping[str, int], log_probs: Mapping[str, float]) -> Counter[str]:
+def expected_counts(
+    word_counts: Mapping[str, int], log_probs: Mapping[str, float]
+) -> defaultdict[str, float]:
     """E step: how often each item is used, on average over *all* segmentations.
 
     The segmentations are weighted by their probability. Forward and backward sums a(j), b(i); the
     item word[i:j] has posterior probability a(i) p(word[i:j]) b(j) / a(end).
     """
-    expected: Counter[str] = Counter()
+    expected: defaultdict[str, float] = defaultdict(float)
     for word, times in word_counts.items():
         n = len(word)
         places = [(i, j) for i in range(n) for j in range(i + 1, n + 1) if word[i:j] in log_probs]

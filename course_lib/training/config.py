@@ -9,6 +9,7 @@ ValueError: warmup is a share of the budget, in [0, 1); got 100.0
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -81,6 +82,11 @@ class TrainConfig(LoopConfig):
 
     steps: int | None = None
     seconds: float | None = None
+
+    @property
+    def budget(self) -> float:
+        """The steps or the seconds, whichever is given."""
+        return self.steps or self.seconds or math.inf
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -10,8 +10,8 @@ Cost: what the optimiser keeps, 8 bytes a trainable parameter for AdamW.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from torch import nn
@@ -34,7 +34,7 @@ class Learner:
     model: nn.Module
     objective: Objective
     wrapped: nn.Module
-    forward: Callable
+    forward: nn.Module
     optimizer: torch.optim.Optimizer
     trainable: list[nn.Parameter]
     device: torch.device
@@ -88,7 +88,7 @@ def prepare(
         model=model,
         objective=objective,
         wrapped=wrapped,
-        forward=torch.compile(wrapped) if config.compile else wrapped,
+        forward=_compiled(wrapped) if config.compile else wrapped,
         optimizer=optimizer,
         trainable=[p for p in model.parameters() if p.requires_grad],
         device=device,
@@ -97,3 +97,8 @@ def prepare(
     learner.use(precision)
     model.train()
     return learner
+
+
+def _compiled(model: nn.Module) -> nn.Module:
+    """torch's annotation says that a function comes back; of a module it is a module."""
+    return cast(nn.Module, torch.compile(model))

@@ -11,6 +11,8 @@ word.
 
 from __future__ import annotations
 
+from typing import Any
+
 import matplotlib.pyplot as plt
 import seaborn as sns
 from cycler import cycler
@@ -32,7 +34,7 @@ _IN_INK = (
     "legend.labelcolor",
     "patch.edgecolor",
 )
-_LOOK = {
+_LOOK: dict[Any, object] = {
     "figure.figsize": (6.0, 3.4),
     "figure.constrained_layout.use": True,
     "figure.facecolor": "none",

@@ -68,7 +68,7 @@ def _with_short_numbers(value: re.Match[str]) -> str:
 
 def _root(text: str, alt: str) -> str:
     """The SVG with an opening tag of our own: its size follows the page, it says what it shows."""
-    width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text).groups()
+    width, height = re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text)[0]
     look = f"width:{float(width) * 4 / 3:.0f}px;max-width:100%;height:auto"
     root = (
         f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{html.escape(alt)}" '
