@@ -30,7 +30,9 @@ from .encoded import TokenArray, TokenSource
 
 
 class JoinedTokens:
-    """Arrays one after the other, looked up by integer arrays. dtype: the widest of theirs.
+    """Arrays one after the other, looked up by arrays of integers and by slices.
+
+    dtype: the widest of theirs.
 
     Raises ValueError if there is none.
     """
@@ -45,8 +47,10 @@ class JoinedTokens:
     def __len__(self) -> int:
         return int(self.ends[-1])
 
-    def __getitem__(self, index: np.ndarray) -> np.ndarray:
+    def __getitem__(self, index: np.ndarray | slice) -> np.ndarray:
         """The tokens at ``index``, integers in 0 .. len - 1, in its shape; IndexError outside."""
+        if isinstance(index, slice):
+            index = np.arange(*index.indices(len(self)))
         index = np.asarray(index)
         if index.size and (index.min() < 0 or index.max() >= len(self)):
             raise IndexError(

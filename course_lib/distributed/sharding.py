@@ -21,6 +21,8 @@ FSDP).
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -42,26 +44,31 @@ def shard(model: nn.Module) -> nn.Module:
         if isinstance(part, nn.ModuleList):
             for block in part:
                 fully_shard(block)
-    return fully_shard(model)
+    fully_shard(model)
+    return model
 
 
 def whole(tensor: Tensor) -> Tensor:
     """All of a sharded tensor, on every worker (all must call); any other tensor as it is."""
-    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    gather = getattr(tensor, "full_tensor", None)
+    return tensor if gather is None else gather()
 
 
 def like(parameter: Tensor, tensor: Tensor) -> Tensor:
     """``tensor``, which every worker has whole, cut as ``parameter`` is cut (all must call)."""
     if not hasattr(parameter, "placements") or tensor.shape != parameter.shape:
         return tensor
-    from torch.distributed.tensor import distribute_tensor
+    from torch.distributed.tensor import DTensor, distribute_tensor
 
-    return distribute_tensor(
-        tensor.to(parameter.device), parameter.device_mesh, parameter.placements
-    )
+    cut = cast(DTensor, parameter)
+    return distribute_tensor(tensor.to(cut.device), cut.device_mesh, cut.placements)
 
 
 def local_bytes(*tensors: Tensor) -> int:
     """Bytes of these tensors that this worker holds: of a sharded one, its slice."""
-    own = [t.to_local() if hasattr(t, "to_local") else t for t in tensors]
-    return sum(t.numel() * t.element_size() for t in own)
+    return sum(t.numel() * t.element_size() for t in map(_own_part, tensors))
+
+
+def _own_part(tensor: Tensor) -> Tensor:
+    take = getattr(tensor, "to_local", None)
+    return tensor if take is None else take()

@@ -109,11 +109,11 @@ class Workers:
     def accumulating(self, wrapped: nn.Module, last: bool) -> Iterator[None]:
         """Around a micro-batch's two passes: gradients travel with the ``last`` one only."""
         # sharded: no worker could hold the whole sum meanwhile
-        if last or self.count == 1 or self.sharded:
-            yield
-        else:
+        if not last and isinstance(wrapped, nn.parallel.DistributedDataParallel):
             with wrapped.no_sync():
                 yield
+        else:
+            yield
 
     def sum(self, *numbers: float) -> tuple[float, ...]:
         """Each of the numbers, added up over all workers."""

@@ -84,8 +84,15 @@ def attention_with_dropout(
     (``peft.prefix`` listens).
     """
     if has_torch_function((query, key, value)):
-        given = dict(query=query, key=key, value=value, attn_mask=attn_mask, dropout_p=dropout_p)
-        return handle_torch_function(attention_with_dropout, (query, key, value), **given)
+        return handle_torch_function(
+            attention_with_dropout,
+            (query, key, value),
+            query=query,
+            key=key,
+            value=value,
+            attn_mask=attn_mask,
+            dropout_p=dropout_p,
+        )
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)  # (b, h, t, s)
     if attn_mask is not None:
         scores = scores.masked_fill(~attn_mask, -torch.inf)

@@ -79,13 +79,14 @@ def evaluate(
             with autocast(device, precision):
                 loss = objective(model, workers.share(batch).to(device))
             total += loss.total.double()
-            correct = correct + loss.correct if loss.correct is not None else None
+            if correct is not None:
+                correct = None if loss.correct is None else correct + loss.correct
             count += loss.count
     finally:
         model.train(training)
-    total, count = workers.sum(float(total), count)
-    if correct is not None:
-        (correct,) = workers.sum(int(correct))
-    if not count:
+    nats, predicted = workers.sum(float(total), count)
+    right = None if correct is None else workers.sum(int(correct))[0]
+    if not predicted:
         raise ValueError("nothing to evaluate: no batch has a predicted token")
-    return Evaluation(total / count, None if correct is None else correct / count, count)
+    accuracy = None if right is None else right / predicted
+    return Evaluation(nats / predicted, accuracy, int(predicted))

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 
 from course_lib.batch import IGNORE, Batch
 from course_lib.batches import next_token_batch
-from course_lib.objectives import CausalLM, MaskedLM, target_logits
+from course_lib.objectives import CausalLM, MaskedLM, target_logits, targets_of
 
 from .held_out import Evaluation, evaluate
 
@@ -70,8 +70,9 @@ def pseudo_perplexity(
     sequences: ids with their [CLS] and [SEP], at most as long as the model's ``max_len``. Special
     tokens are not scored. Raises ValueError if nothing is scored.
     """
-    ids = dict(mask_id=mask_id, special_ids=special_ids)
-    batches = masked_once(sequences, **ids, batch_size=batch_size)
+    batches = masked_once(
+        sequences, mask_id=mask_id, special_ids=special_ids, batch_size=batch_size
+    )
     return evaluate(model, MaskedLM(), batches, precision=precision)
 
 
@@ -107,7 +108,7 @@ def pseudo_log_likelihoods(
     for start in range(0, len(jobs), batch_size):
         some = jobs[start : start + batch_size]
         batch = _masked([(sequences[s], i) for s, i in some], mask_id, pad_id=0)
-        right = batch.labels.flatten()[batch.target_positions]
+        right = targets_of(batch, "mask a token in each row")
         logits = target_logits(model, batch.to(device)).float().cpu()
         gained = -F.cross_entropy(logits, right, reduction="none").double()
         scores.index_add_(0, torch.tensor([s for s, _ in some]), gained)

@@ -34,6 +34,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -87,23 +88,22 @@ def classification_scores(
     groups: Sequence[Hashable] | None = None,
     *,
     generator: torch.Generator,
-    **options: float,
+    level: float = 0.95,
+    resamples: int = 1000,
 ) -> dict[str, Interval]:
-    """Accuracy, macro F1, Matthews' correlation with intervals.  options: ``level``, ``resamples``.
+    """Accuracy, macro F1 and Matthews' correlation, with intervals as of ``interval_of_sums``.
 
     Raises ValueError for unequal lengths.
     """
-    truth, guess = np.asarray(truth), np.asarray(guess)
     _same_length(truth, guess)
-    k = int(max(truth.max(), guess.max())) + 1
-    table = np.zeros((len(truth), k * k))
-    table[np.arange(len(truth)), truth * k + guess] = 1
-    right = np.stack([truth == guess, np.ones(len(truth))], axis=1)
+    y, z = np.asarray(truth), np.asarray(guess)
+    k = int(max(y.max(), z.max())) + 1
+    table = np.zeros((len(y), k * k))
+    table[np.arange(len(y)), y * k + z] = 1
+    right = np.stack([y == z, np.ones(len(y))], axis=1)
     scores = {"accuracy": (ratio, right), "macro_f1": (macro_f1_of, table), "mcc": (mcc_of, table)}
-    return {
-        name: interval_of_sums(score, counts, groups, generator=generator, **options)
-        for name, (score, counts) in scores.items()
-    }
+    sure = partial(interval_of_sums, generator=generator, level=level, resamples=resamples)
+    return {name: sure(score, counts, groups) for name, (score, counts) in scores.items()}
 
 
 def entity_scores(
@@ -112,7 +112,8 @@ def entity_scores(
     groups: Sequence[Hashable] | None = None,
     *,
     generator: torch.Generator,
-    **options: float,
+    level: float = 0.95,
+    resamples: int = 1000,
 ) -> dict[str, Interval]:
     """Entity F1 (micro, over pieces), and accuracy of single tags, from tags of each sentence.
 
@@ -125,10 +126,10 @@ def entity_scores(
     counts = np.array([entity_counts(*pair) for pair in zip(truth, guess, strict=True)])
     pairs = zip(truth, guess, strict=True)
     tags = np.array([(sum(map(str.__eq__, *pair)), len(pair[0])) for pair in pairs])
-    options = dict(generator=generator, **options)
+    sure = partial(interval_of_sums, generator=generator, level=level, resamples=resamples)
     return {
-        "entity_f1": interval_of_sums(f1_of, counts, groups, **options),
-        "tag_accuracy": interval_of_sums(ratio, tags, groups, **options),
+        "entity_f1": sure(f1_of, counts, groups),
+        "tag_accuracy": sure(ratio, tags, groups),
     }
 
 
@@ -173,7 +174,8 @@ def span_scores(
     groups: Sequence[Hashable] | None = None,
     *,
     generator: torch.Generator,
-    **options: float,
+    level: float = 0.95,
+    resamples: int = 1000,
 ) -> dict[str, Interval]:
     """Exact match and mean word F1 of spans (start, stop) of ``texts``; ``None``: no answer, 0.
 
@@ -188,9 +190,9 @@ def span_scores(
     ones = np.ones(len(texts))
     exact = np.array([a == b for a, b in zip(truth, guess, strict=True)])
     overlap = np.array([word_f1(*triple) for triple in zip(texts, truth, guess, strict=True)])
-    options = dict(generator=generator, **options)
+    sure = partial(interval_of_sums, generator=generator, level=level, resamples=resamples)
     return {
-        name: interval_of_sums(ratio, np.stack([values, ones], axis=1), groups, **options)
+        name: sure(ratio, np.stack([values, ones], axis=1), groups)
         for name, values in (("span_f1", overlap), ("exact_match", exact))
     }
 

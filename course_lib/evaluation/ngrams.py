@@ -31,8 +31,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from torch import Tensor
 
 from course_lib.batch import IGNORE, Batch
+from course_lib.batches.encoded import TokenSource
 
 
 @dataclass(frozen=True)
@@ -238,21 +240,27 @@ def _masked_windows(batch: Batch, order: int) -> tuple[np.ndarray, np.ndarray]:
 
     A neighbour that carries a label itself is unknown.
     """
-    labels, ids = batch.labels.numpy(), batch.input_ids.numpy()
+    labels, ids = _labels(batch).numpy(), batch.input_ids.numpy()
     seen = np.pad(np.where(labels == IGNORE, ids, -1), ((0, 0), (order - 1, 0)), constant_values=-1)
     windows = np.lib.stride_tricks.sliding_window_view(seen, order, axis=1)  # (b, t, order)
     chosen = labels != IGNORE
     return windows[chosen][:, :-1], labels[chosen]
 
 
+def _labels(batch: Batch) -> Tensor:
+    if batch.labels is None:
+        raise ValueError("the batch has no labels: mask it first (course_lib.masking.mask_tokens)")
+    return batch.labels
+
+
 def targets(batches: Sequence[Batch]) -> np.ndarray:
     """The right tokens at all predicted positions, one flat array."""
-    labels = torch.cat([batch.labels.flatten() for batch in batches])
+    labels = torch.cat([_labels(batch).flatten() for batch in batches])
     return labels[labels != IGNORE].numpy()
 
 
 def token_counts(
-    tokens: np.ndarray, vocab_size: int, special_ids: Sequence[int] = ()
+    tokens: TokenSource, vocab_size: int, special_ids: Sequence[int] = ()
 ) -> np.ndarray:
     """How often each token occurs, (v,); 0 for special tokens, which are never predicted.
 
@@ -266,7 +274,7 @@ def token_counts(
 
 
 def unigram_nll(
-    train_tokens: np.ndarray,
+    train_tokens: TokenSource,
     batches: Sequence[Batch],
     vocab_size: int,
     special_ids: Sequence[int] = (),

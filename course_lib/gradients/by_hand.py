@@ -27,6 +27,8 @@ Source: the derivations are those of chapter 06. Vaswani et al. 2017 (arXiv:1706
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
@@ -171,10 +173,10 @@ def forward(
     # places and segment: (b, t)
     places = np.arange(t) + 0 * ids if batch.position_ids is None else batch.position_ids.numpy()
     segment = np.ones_like(ids) if batch.segment_ids is None else batch.segment_ids.numpy()
-    if not batch.n_targets:
+    if batch.labels is None or batch.target_positions is None or not batch.n_targets:
         raise ValueError(f"batch.labels has no masked token, all are {IGNORE}: mask at least one")
     masked = batch.target_positions.numpy()  # (n,)
-    c = dict(ids=ids, places=places, masked=masked, n_heads=n_heads)
+    c: dict[str, Any] = dict(ids=ids, places=places, masked=masked, n_heads=n_heads)
 
     def apply(name: str, x: Array) -> Array:
         c[name] = x
@@ -188,9 +190,9 @@ def forward(
         return x.reshape(b, t, n_heads, -1).swapaxes(1, 2)
 
     x0 = norm("embed_norm", p["tokens"][ids] + p["positions"][places])  # (b, t, d)
-    c["qkv"] = [heads(apply(name, x0)) for name in ("query", "key", "value")]
+    q, k, v = c["qkv"] = [heads(apply(name, x0)) for name in ("query", "key", "value")]
     together = segment[:, None, :, None] == segment[:, None, None, :]  # (b, 1, t, t)
-    seen, c["weights"] = attention(*c["qkv"], together)
+    seen, c["weights"] = attention(q, k, v, together)
     x1 = norm("attention_norm", x0 + apply("output", seen.swapaxes(1, 2).reshape(x0.shape)))
     c["u"] = apply("inner", x1)  # (b, t, 4d)
     x2 = norm("feed_forward_norm", x1 + apply("outer", gelu(c["u"])))
@@ -228,7 +230,8 @@ def backward(p: dict[str, Array], c: dict) -> dict[str, Array]:
     inside = apply("inner", gelu_backward(apply("outer", sum2), c["u"]))
     sum1 = norm("attention_norm", sum2 + inside)
     d_seen = apply("output", sum1).reshape(b, t, c["n_heads"], -1).swapaxes(1, 2)
-    parts = attention_backward(d_seen, *c["qkv"], c["weights"])
+    q, k, v = c["qkv"]
+    parts = attention_backward(d_seen, q, k, v, c["weights"])
     named = zip(("query", "key", "value"), parts, strict=True)
     dx0 = sum1 + sum(apply(name, merge(d)) for name, d in named)
     de = norm("embed_norm", dx0)

@@ -42,12 +42,13 @@ rate).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor
 
-Array = TypeVar("Array")  # a NumPy array or a torch tensor
-State = dict
+# a NumPy array or a torch tensor: what goes in comes out
+Array = TypeVar("Array", bound=Any)
+State = dict[str, Any]
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # a, b, c of Jordan et al. 2024
 
@@ -151,8 +152,8 @@ def adafactor(
     return theta * (1 - lr * weight_decay) - step * u / max(1.0, root_mean_square(u) / clip)
 
 
-def root_mean_square(x: Array) -> float:
-    """The square root of the mean of the squares."""
+def root_mean_square(x: Any) -> float:
+    """The square root of the mean of the squares of an array."""
     return float((x * x).mean()) ** 0.5
 
 

@@ -22,7 +22,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .by_hand import newton_schulz
 
@@ -81,7 +81,7 @@ def sgd(
     )
 
 
-def hidden_matrices(model: nn.Module) -> list[nn.Parameter]:
+def hidden_matrices(model: nn.Module) -> list[Tensor]:
     """Trainable weights of the linear layers between hidden vectors.
 
     All but those below a child named ``head``.

@@ -19,6 +19,8 @@ def test_equals_concatenation(lengths, data):
     index = np.array(drawn, dtype=np.int64)
     joined = JoinedTokens(parts)
     assert len(joined) == len(whole) and np.array_equal(joined[index], whole[index])
+    some = slice(*sorted(data.draw(st.tuples(st.integers(0, 30), st.integers(0, 30)))))
+    assert np.array_equal(joined[some], whole[some])
 
 
 def test_a_stream_over_parts_is_the_stream_over_the_whole(texts, tokenizer, tmp_path, tokens):
