@@ -28,7 +28,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -239,7 +239,7 @@ def unpack(file: Path, archive: Archive, content: Path, progress: bool) -> None:
 
 
 @contextmanager
-def _opened(file: Path):
+def _opened(file: Path) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
     """(names, read) of a zip or tar file, whatever its ending."""
     if zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as bundle:
@@ -247,7 +247,14 @@ def _opened(file: Path):
     else:
         with tarfile.open(file) as bundle:
             names = [member.name for member in bundle.getmembers() if member.isfile()]
-            yield names, lambda name: bundle.extractfile(name).read()
+            yield names, lambda name: _read_member(bundle, name)
+
+
+def _read_member(bundle: tarfile.TarFile, name: str) -> bytes:
+    file = bundle.extractfile(name)
+    if file is None:
+        raise DamagedArchive(f"{name!r} in the archive is no file")
+    return file.read()
 
 
 def _inside(content: Path, name: str) -> Path:

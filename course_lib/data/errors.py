@@ -83,7 +83,7 @@ def writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in FULL | UNWRITABLE:
             raise
-        raise cache_error(folder, error.strerror, full=error.errno in FULL) from error
+        raise cache_error(folder, str(error.strerror), full=error.errno in FULL) from error
 
 
 def cache_error(folder: Path, reason: str, *, full: bool) -> CacheError:

@@ -48,7 +48,7 @@ def load_hub(name: str, config: str | None = None, *, column: str = "text") -> C
     rows = {split: table[column] for split, table in _tables(name, path, config, column).items()}
     if path == "Salesforce/wikitext":
         rows = {split: articles(lines) for split, lines in rows.items()}
-    return Corpus(name, "see the dataset's card on the hub", **_split(name, rows))
+    return Corpus(name, "see the dataset's card on the hub", *_split(name, rows))
 
 
 def _tables(name: str, path: str, config: str | None, column: str) -> Mapping:
@@ -79,8 +79,13 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0].rstrip(".")
 
 
-def _split(name: str, rows: Mapping[str, Iterable[str]]) -> dict[str, tuple[Document, ...]]:
-    """Documents by split: as published if all three are there, else by the hash of the text."""
+_Documents = tuple[Document, ...]
+
+
+def _split(
+    name: str, rows: Mapping[str, Iterable[str]]
+) -> tuple[_Documents, _Documents, _Documents]:
+    """The three splits: as published if all three are there, else by the hash of the text."""
     published = set(SPLITS) <= set(rows)
     splits: dict[str, list[Document]] = {split: [] for split in SPLITS}
     seen: set[str] = set()
@@ -91,7 +96,7 @@ def _split(name: str, rows: Mapping[str, Iterable[str]]) -> dict[str, tuple[Docu
                 seen.add(digest)
                 side = split if published else split_of(f"{name}/{digest}")
                 splits[side].append(Document.of(text, name))
-    return {split: tuple(documents) for split, documents in splits.items()}
+    return tuple(splits["train"]), tuple(splits["validation"]), tuple(splits["test"])
 
 
 def articles(lines: Iterable[str]) -> Iterator[str]:

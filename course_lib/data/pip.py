@@ -75,8 +75,10 @@ def _run(
     """
     places = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(scratch))
     log = scratch.parent.parent / "pip.log"
-    shown = dict(unit="B", unit_scale=True, disable=not progress, leave=False)
-    with log.open("wb") as stream, tqdm(desc=title, total=size, **shown) as bar:
+    meter = tqdm(
+        desc=title, total=size, unit="B", unit_scale=True, disable=not progress, leave=False
+    )
+    with log.open("wb") as stream, meter as bar:
         process = subprocess.Popen(
             command,
             env={**os.environ, **places},

@@ -233,7 +233,7 @@ class Task:
         return "\n".join([*lines, f"Licence: {self.licence}", *filter(None, [self.notes])])
 
 
-def of_split(owner: Corpus | Task, split: str) -> tuple:
+def of_split(owner: object, split: str) -> tuple:
     """The examples or documents of ``split``. Raises UnknownName for another name."""
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)

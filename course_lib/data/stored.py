@@ -21,7 +21,7 @@ from types import ModuleType
 from course_lib.whole_files import written_whole
 
 from .archives import exclusively
-from .errors import writing
+from .errors import CacheError, writing
 
 
 def write_rows(file: Path, rows: Iterable[object]) -> None:
@@ -29,8 +29,8 @@ def write_rows(file: Path, rows: Iterable[object]) -> None:
 
     Raises CacheError if it can't be written.
     """
-    compact = dict(ensure_ascii=False, separators=(",", ":"))
-    body = "\n".join(json.dumps(row, **compact) for row in rows).encode()
+    compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+    body = "\n".join(map(compact.encode, rows)).encode()
     with writing(file.parent), written_whole(file) as work:
         work.write_bytes(hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
 
@@ -50,7 +50,8 @@ def recipe_of(key: str, modules: Sequence[ModuleType | Path]) -> str:
     """12 digits that change with ``key`` (the archive) and with the source of any module."""
     digest = hashlib.sha256(key.encode())
     for module in modules:
-        digest.update(Path(getattr(module, "__file__", module)).read_bytes())
+        file = module if isinstance(module, Path) else Path(str(module.__file__))
+        digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
 
 
@@ -68,4 +69,6 @@ def made_once(folder: Path, name: str, recipe: str, make: Callable[[], Iterable[
                 rows = read_rows(file)
                 for old in set(folder.glob(f"{name}-{'?' * 12}.jsonl")) - {file}:
                     old.unlink(missing_ok=True)
+    if rows is None:
+        raise CacheError(f"{file} was changed as soon as it was written: run again")
     return rows

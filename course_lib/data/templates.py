@@ -173,7 +173,7 @@ COMMAND = re.compile(r"\\([A-Za-z]+) ?")
 def tex(formula: str) -> str:
     """A short TeX ``formula`` as plain text; ``""`` if it needs more than names and symbols."""
 
-    def spelled(command: re.Match) -> str:
+    def spelled(command: re.Match[str]) -> str:
         name = command[1]
         return (name if GREEK.fullmatch(name) else SYMBOLS.get(name, command[0])) + " "
 

@@ -87,7 +87,7 @@ def read(folder: Path, mask: bool = True) -> Iterator[tuple[str, str]]:
         for passage in map(strip_tags, documentation(_model(newest))):
             if len(passage) > SHORTEST_PASSAGE and not (key := normalise(passage)) in seen:
                 seen.add(key)
-                yield service, cut(mask_names(passage, pattern) if mask else passage)
+                yield service, cut(mask_names(passage, pattern) if pattern else passage)
 
 
 def _metadata(data: Path) -> Iterator[dict]:

