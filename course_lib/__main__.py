@@ -80,7 +80,7 @@ def _add_fields(
             continue
         kinds = [kind for kind in get_args(hints[f.name]) or (hints[f.name],) if kind in KINDS]
         default = defaults.get(f.name, None if f.default is MISSING else f.default)
-        more = {"action": "store_true"} if bool in kinds else {"type": kinds[0]}
+        more: dict[str, Any] = {"action": "store_true"} if bool in kinds else {"type": kinds[0]}
         if hints[f.name] == tuple[float, float]:
             more["nargs"] = 2
         where.add_argument(

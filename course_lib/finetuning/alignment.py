@@ -94,8 +94,10 @@ def project(
             labels.append(IGNORE)
         elif word != before:
             labels.append(tags[word])
+        elif continuation == "ignore" or inside is None:
+            labels.append(IGNORE)
         else:
-            labels.append(IGNORE if continuation == "ignore" else inside[tags[word]])
+            labels.append(inside[tags[word]])
         before = word if word >= 0 else before
     return labels
 

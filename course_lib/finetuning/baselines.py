@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 
@@ -36,6 +37,7 @@ from .kinds import judge
 from .rows import kind_of
 
 Texts = Sequence[Example] | Sequence[PairExample]
+Tagged = Sequence[TokenExample]
 
 
 def majority(train: Texts, examples: Texts) -> list[int]:
@@ -63,6 +65,11 @@ def bag_of_words(train: Texts, examples: Texts, *, strength: float = 10.0) -> li
     return model.fit(features, [e.label for e in train]).predict(others).tolist()
 
 
+def _texts(examples: Texts) -> list[tuple[str, ...]]:
+    """The text of each example, or the two of a pair."""
+    return [(e.first, e.second) if isinstance(e, PairExample) else (e.text,) for e in examples]
+
+
 def _features(train: Texts, examples: Texts) -> tuple:
     """Sparse matrices of both sides, with the vocabulary and the weights of ``train``."""
     from scipy.sparse import hstack
@@ -73,25 +80,22 @@ def _features(train: Texts, examples: Texts) -> tuple:
             ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)[\w'’]+|[^\w\s]"
         )
 
+    counts = bag().fit([text for texts in _texts(train) for text in texts])
+    sides = [_texts(side) for side in (train, examples)]
     if kind_of(train) != "pair":
-        counts = bag().fit([e.text for e in train])
-        return tuple(counts.transform([e.text for e in side]) for side in (train, examples))
-    counts = bag().fit([text for e in train for text in (e.first, e.second)])
-    sides = []
-    for side in (train, examples):
-        first, second = (
-            counts.transform(texts) for texts in ([e.first for e in side], [e.second for e in side])
-        )
+        return tuple(counts.transform([text for (text,) in side]) for side in sides)
+    matrices = []
+    for side in sides:
+        first, second = (counts.transform([pair[i] for pair in side]) for i in (0, 1))
         both = first.multiply(second)
-        sides.append(hstack([first, second, both, both.sum(1)]).tocsr())
-    return tuple(sides)
+        matrices.append(hstack([first, second, both, both.sum(1)]).tocsr())
+    return tuple(matrices)
 
 
-def look_up(
-    train: Sequence[TokenExample], examples: Sequence[TokenExample], outside: int = 0
-) -> list[list[int]]:
-    """For each word the tag that it had most often in ``train``, case ignored; ``outside`` for a
-    new one.
+def look_up(train: Tagged, examples: Tagged, outside: int = 0) -> list[list[int]]:
+    """For each word the tag that it had most often in ``train``, case ignored.
+
+    outside: the tag of a new one.
     """
     seen: dict[str, Counter] = {}
     for example in train:
@@ -107,7 +111,7 @@ def baseline_scores(
     task: Task | TokenTask,
     split: str = "test",
     *,
-    train: Texts | Sequence[TokenExample] | None = None,
+    train: Texts | Tagged | None = None,
 ) -> dict[str, dict[str, Interval]]:
     """The scores of the baselines that fit the task, by name, as ``kinds.judge`` gives them.
 
@@ -120,16 +124,13 @@ def baseline_scores(
         raise ValueError(
             "spans have no baseline here: compare with an encoder that was not pre-trained"
         )
+    found: dict[str, Sequence]
     if kind == "words":
-        found = {
-            "majority": [[0] * len(e.tags) for e in examples],
-            "look-up": look_up(train, examples),
-        }
+        words, asked = cast(Tagged, train), cast(Tagged, examples)
+        found = {"majority": [[0] * len(e.tags) for e in asked], "look-up": look_up(words, asked)}
     else:
-        found = {
-            "majority": majority(train, examples),
-            "bag of words": bag_of_words(train, examples),
-        }
+        texts, new = cast(Texts, train), cast(Texts, examples)
+        found = {"majority": majority(texts, new), "bag of words": bag_of_words(texts, new)}
     return {
         name: judge(
             kind, examples, guessed, task.labels, generator=torch.Generator().manual_seed(0)

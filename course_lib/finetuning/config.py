@@ -16,7 +16,7 @@ from course_lib.training import LoopConfig, TrainConfig
 
 from .heads import POOLINGS
 
-RATES = {"head": 5e-3, "other": 1e-4}
+RATES: dict[str | int, float] = {"head": 5e-3, "other": 1e-4}
 
 
 @dataclass(frozen=True, kw_only=True)

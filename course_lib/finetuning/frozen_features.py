@@ -37,6 +37,8 @@ class LookedUp(nn.Module):
     The table is not saved with the weights.
     """
 
+    table: Tensor
+
     def __init__(self, table: Float[Tensor, "n d"]) -> None:
         super().__init__()
         self.config = SimpleNamespace(d_model=table.shape[1])

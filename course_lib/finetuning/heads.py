@@ -34,6 +34,7 @@ torch.Size([2, 4, 5])
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -99,9 +100,7 @@ def width_of(encoder: nn.Module) -> int:
 def new_linear(
     d_in: int, d_out: int, generator: torch.Generator | None, std: float = 0.02
 ) -> nn.Linear:
-    """A linear layer with BERT's first weights: normal with deviation ``std``, cut at two; biases
-    0.
-    """
+    """A linear layer with BERT's first weights: normal, cut at two deviations ``std``; biases 0."""
     layer = nn.Linear(d_in, d_out)
     nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std, generator=generator)
     nn.init.zeros_(layer.bias)
@@ -109,8 +108,9 @@ def new_linear(
 
 
 class LinearHead(nn.Module):
-    """Dropout and a linear layer; with ``transform`` a trained tanh layer before them, as in BERT's
-    pooler.
+    """Dropout and a linear layer.
+
+    transform: a trained tanh layer before them, as in BERT's pooler.
     """
 
     def __init__(
@@ -157,8 +157,9 @@ class TaskModel(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.n_labels = n_labels
-        options = dict(dropout=dropout, transform=transform, generator=generator)
-        self.head = LinearHead(width_of(encoder), n_labels, **options)
+        self.head = LinearHead(
+            width_of(encoder), n_labels, dropout=dropout, transform=transform, generator=generator
+        )
 
     def on(self, encoder: nn.Module) -> TaskModel:
         """The same model, its very head, on another encoder (say, one with its answers ready)."""
@@ -181,7 +182,7 @@ class SequenceClassifier(TaskModel):
         *,
         pooling: str = "mean",
         transform: bool = False,
-        **options,
+        **options: Any,
     ) -> None:
         _check_pooling(pooling)
         super().__init__(encoder, n_labels, transform=transform, **options)
@@ -207,8 +208,9 @@ class TokenClassifier(TaskModel):
         positions: Int[Tensor, " n"] | None = None,
         **inputs: Unpack[Inputs],
     ) -> Float[Tensor, "*n k"]:
-        """Logits at ``positions`` (flat indices row * t + column), shape (n, k); everywhere, (b, t,
-        k), if None.
+        """Logits over the classes: (n, k) at ``positions``, without them (b, t, k), everywhere.
+
+        positions: flat indices row * t + column.
         """
         hidden = self.encoder(input_ids, **inputs)
         if positions is not None:
@@ -222,7 +224,7 @@ class SpanExtractor(TaskModel):
     Padding gets a logit of minus infinity, so it changes nothing.
     """
 
-    def __init__(self, encoder: nn.Module, *, dropout: float = 0.0, **options) -> None:
+    def __init__(self, encoder: nn.Module, *, dropout: float = 0.0, **options: Any) -> None:
         super().__init__(encoder, 2, dropout=dropout, **options)
 
     def forward(

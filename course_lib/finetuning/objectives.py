@@ -33,10 +33,9 @@ from course_lib.objectives import Loss, target_logits, targets_of
 
 
 def balanced_weights(labels: Sequence[int], n_labels: int) -> tuple[float, ...]:
-    """n / (k n_c) for each class c, as scikit-learn's ``class_weight="balanced"``; 0 for a class
-    that does not occur.
+    """n / (k n_c) for each class c, as scikit-learn's ``class_weight="balanced"``.
 
-    Raises ValueError for no labels.
+    It is 0 for a class that does not occur. Raises ValueError for no labels.
     """
     if not len(labels):
         raise ValueError("no labels: a weight needs counts")
@@ -58,8 +57,9 @@ def _weighted(
 
 
 class Classification:
-    """One class a row, given in the first column of the labels. weights: of the classes, or
-    ``None``.
+    """One class a row, given in the first column of the labels.
+
+    weights: of the classes, or ``None``.
 
     Raises ValueError if the batch has no labels, or a row has none or several.
 
@@ -84,8 +84,9 @@ class Classification:
 
 
 class TokenClassification:
-    """One class at each labelled token; the head is run on those alone. weights: of the classes, or
-    ``None``.
+    """One class at each labelled token; the head is run on those alone.
+
+    weights: of the classes, or ``None``.
 
     Raises ValueError if the batch has no labels.
     """
@@ -94,8 +95,9 @@ class TokenClassification:
         self.weights = weights
 
     def __call__(self, model: nn.Module, batch: Batch) -> Loss:
-        """The summed loss over the batch's labelled tokens; ``correct`` is counted where gradients
-        are off.
+        """The summed loss over the batch's labelled tokens.
+
+        ``correct`` is counted where gradients are off.
         """
         targets = targets_of(
             batch,
@@ -105,15 +107,15 @@ class TokenClassification:
 
 
 class SpanExtraction:
-    """The places of the first and the last token of the span, given in the first two columns of the
-    labels.
+    """The places of a span's first and last token, given in the first two columns of the labels.
 
     Raises ValueError if the batch has no labels, or a row has not exactly two.
     """
 
     def __call__(self, model: nn.Module, batch: Batch) -> Loss:
-        """The summed loss over two predictions a row; ``correct`` counts places, where gradients
-        are off.
+        """The summed loss over two predictions a row.
+
+        ``correct`` counts places, where gradients are off.
         """
         targets = targets_of(batch, "give the span's two places in the first columns of each row")
         _check_columns(batch, targets, 2)
@@ -124,14 +126,11 @@ class SpanExtraction:
 def _check_columns(batch: Batch, targets: Tensor, per_row: int) -> None:
     """Every row has labels in its first ``per_row`` columns and nowhere else."""
     rows, width = batch.input_ids.shape
-    wanted = torch.arange(rows, device=targets.device)[:, None] * width + torch.arange(
-        per_row, device=targets.device
-    )
-    if (
-        len(targets) != wanted.numel()
-        or targets.is_cpu
-        and not torch.equal(batch.target_positions, wanted.flatten())
-    ):
+    columns = torch.arange(per_row, device=targets.device)
+    wanted = torch.arange(rows, device=targets.device)[:, None] * width + columns
+    asked = batch.target_positions
+    misplaced = asked is not None and asked.is_cpu and not torch.equal(asked, wanted.flatten())
+    if len(targets) != wanted.numel() or misplaced:
         raise ValueError(
             f"a row of this task has {per_row} label{'s' * (per_row > 1)}, in its first "
             f"column{'s' * (per_row > 1)}; set all other labels to -100"

@@ -69,8 +69,8 @@ def kind_of(examples: Sequence[AnyExample]) -> str:
     """
     if not examples:
         raise ValueError("no examples: nothing can be learnt or judged")
-    kinds = {KINDS.get(type(example)) for example in examples}
-    if len(kinds) > 1 or None in kinds:
+    kinds = {KINDS.get(type(example), "") for example in examples}
+    if len(kinds) > 1 or "" in kinds:
         names = sorted({type(example).__name__ for example in examples})
         raise TypeError(
             f"examples must all be of one of {[k.__name__ for k in KINDS]}, got {names}"

@@ -103,8 +103,9 @@ def labels_of(task: AnyTask) -> tuple[str, ...]:
 def build_model(
     encoder: nn.Module, kind: str, n_labels: int, config: FineTuneConfig = DEFAULT
 ) -> TaskModel:
-    """A new head for this kind of task on ``encoder`` (which is not copied); its weights depend on
-    ``config.seed``.
+    """A new head for this kind of task on ``encoder``, which is not copied.
+
+    Its weights depend on ``config.seed``.
     """
     generator = torch.Generator().manual_seed(config.seed)
     shared = dict(dropout=config.dropout, transform=config.transform, generator=generator)
@@ -112,17 +113,18 @@ def build_model(
 
 
 def choose_trainable(model: TaskModel, tune: str | int) -> None:
-    """Set ``requires_grad`` of every parameter: "full", "head", or the head and the ``tune`` blocks
-    at the top.
+    """Set ``requires_grad`` of every parameter.
 
-    What stands above the blocks in the encoder (a last norm) is trained with them. Raises
-    ValueError for more blocks than there are.
+    tune: "full", "head", or how many blocks at the top are trained with the head. What stands above
+        the blocks in the encoder (a last norm) is trained with them.
+
+    Raises ValueError for more blocks than there are.
     """
     if type(tune) is int and tune > (there := n_layers(model.encoder)):
         raise ValueError(
             f"tune={tune}, but the encoder has {there} blocks: take at most {there}, or 'full'"
         )
-    lowest = {"full": -1, "head": math.inf}.get(tune, math.inf)
+    lowest = -1 if tune == "full" else math.inf
     if type(tune) is int:
         lowest = n_layers(model.encoder) - tune + 1
     for name, parameter in model.encoder.named_parameters():
@@ -146,10 +148,9 @@ def objective_for(
 
 
 def draw(examples: Sequence[AnyExample], n: int | None, seed: int) -> list[AnyExample]:
-    """``n`` of the examples by chance, without repetition; with one seed, fewer are the first of
-    more.
+    """``n`` of the examples by chance, without repetition.
 
-    Raises ValueError if there are not so many.
+    With one seed, fewer are the first of more. Raises ValueError if there are not so many.
     """
     if n is None:
         return list(examples)
@@ -199,8 +200,9 @@ def finetune(
 
 
 class _Data(NamedTuple):
-    """What a run learns from and is judged on. rows: of train, of validation where it is watched,
-    and of the split.
+    """What a run learns from and is judged on.
+
+    rows: of train, of validation where it is watched, and of the split.
     """
 
     kind: str
@@ -304,8 +306,9 @@ class _Attempt:
 
 
 def feature_store(model: TaskModel, tokenizer: Tokenizer, config: FineTuneConfig) -> FeatureStore:
-    """A store for ``finetune(..., features=...)`` on this model's encoder, with the configuration's
-    pooling and precision.
+    """A store for ``finetune(..., features=...)`` on this model's encoder.
+
+    It has the configuration's pooling and precision.
     """
     device = next(model.encoder.parameters()).device
     precision = hardware.precision(device) if config.precision == "auto" else config.precision

@@ -47,7 +47,7 @@ from .minilm import load_pretrained
 COMMAND = "python -m course_lib.shipped minilm-mlm"
 FILE = Path(__file__).parent / "minilm_mlm.safetensors"
 CONFIG = LoRAConfig(rank=16, alpha=32.0, targets=EVERY_LINEAR)
-ROWS = dict(seq_len=64, batch_size=32)
+SEQ_LEN, BATCH_SIZE = 64, 32
 SENTENCES = (
     "The [MASK] of the film is boring, and the actors are even worse.",
     "The river flows through the [MASK] of the city.",
@@ -79,8 +79,9 @@ def load_minilm_mlm(
 def prepared(
     encoder: Encoder, tokenizer: Tokenizer
 ) -> tuple[MaskedLanguageModel, Handle, dict[str, TokenArray]]:
-    """The model before training: a new head that starts from the tokens' frequencies, LoRA, and the
-    encoded text.
+    """The model before training, its adapter, and the encoded text by split.
+
+    The model has a new head that starts from the tokens' frequencies, and the adapter is LoRA.
     """
     corpus = data.load_corpus("english")
     folder = data.cache_dir() / "encoded" / f"{corpus.name}-{corpus.fingerprint[:12]}-minilm"
@@ -101,14 +102,15 @@ def prepared(
 
 
 def learn(path: Path, *, seconds: float, lr: float = 1e-3) -> dict:
-    """Train head and LoRA for so many seconds, write the adapter to ``path`` and its card beside
-    it; returns the card.
+    """Train head and LoRA for so many seconds, write the adapter to ``path``, its card beside it.
+
+    Returns the card.
     """
     encoder, tokenizer = load_pretrained("minilm")
     model, handle, arrays = prepared(encoder, tokenizer)
-    stream = MLMStream(arrays["train"], tokenizer, policy=MaskPolicy(rate=0.2), **ROWS)
+    stream = MLMStream(arrays["train"], tokenizer, SEQ_LEN, BATCH_SIZE, MaskPolicy(rate=0.2))
     held_out = fixed_batches(
-        arrays["validation"], tokenizer, policy=MaskPolicy(), max_tokens=40_000, **ROWS
+        arrays["validation"], tokenizer, seq_len=SEQ_LEN, batch_size=BATCH_SIZE, max_tokens=40_000
     )
     config = TrainConfig(seconds=seconds, lr=lr, warmup=0.03, weight_decay=0.01, log_every=50)
     started = time.process_time()
@@ -168,7 +170,8 @@ def _measured(
 
 def main(arguments: list[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__.splitlines()[0])
+    summary = str(__doc__).partition("\n")[0]
+    parser = argparse.ArgumentParser(prog=COMMAND, description=summary)
     parser.add_argument("--minutes", type=float, default=20, help="of training (default 20)")
     parser.add_argument("--lr", type=float, default=1e-3, help="peak learning rate")
     parser.add_argument("--out", type=Path, default=FILE, help="where to write the adapter")

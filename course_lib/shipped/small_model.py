@@ -59,8 +59,9 @@ def curve(run: Path) -> list[dict]:
 
 
 def export(run: Path, folder: Path) -> None:
-    """Write what is shipped of a finished run: weights, tokenizer, and ``result.json`` with the
-    curve.
+    """Write what is shipped of a finished run.
+
+    That is weights, tokenizer, and ``result.json`` with the curve.
     """
     shutil.rmtree(folder, ignore_errors=True)
     save_model(folder, *load_model(run))
@@ -72,8 +73,9 @@ def export(run: Path, folder: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Train the recipe in a folder, or go on with what is there, and export it."""
+    summary = str(__doc__).partition("\n")[0]
     parser = argparse.ArgumentParser(
-        prog="python -m course_lib.shipped small-model", description=__doc__.splitlines()[0]
+        prog="python -m course_lib.shipped small-model", description=summary
     )
     parser.add_argument("out", type=Path, help="folder of the run; the export is in OUT/shipped")
     out = parser.parse_args(arguments).out
