@@ -9,7 +9,7 @@ export TOKENIZERS_PARALLELISM ?= true
 NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*.ipynb))
 SOURCES := _config.yml _toc.yml $(NOTEBOOKS) $(shell find book course_lib -type f -not -path '*/__pycache__/*' -not -path 'book/_api/*')
 
-.PHONY: help book test unit notebooks-test notebooks lab serve assignments bench map lint repository clean
+.PHONY: help book test unit notebooks-test notebooks lab serve assignments bench map types lint repository clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -70,7 +70,10 @@ bench: .venv/ready ## time everything again, beside the records (75 minutes); EX
 map: .venv/ready ## write the README's file tree, book/api.md and book/papers.md out of the docstrings
 	$(PY) book/tools/map.py
 
-lint: .venv/ready ## ruff, its formatter, the notebooks' hygiene, and whether the map is current
+types: .venv/ready ## the package's annotations, read by basedpyright
+	.venv/bin/basedpyright --warnings
+
+lint: types ## ruff, its formatter, types, the notebooks' hygiene, and whether the map is current
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	$(PY) book/tools/notebooks.py check
