@@ -24,7 +24,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -39,6 +39,7 @@ from .packing import segments
 from .shuffling import generator_for, seed_of, shuffled
 
 
+@runtime_checkable
 class Stream(Protocol):
     """Batches by number."""
 

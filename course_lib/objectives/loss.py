@@ -14,7 +14,7 @@ made; the model is asked at these positions only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from course_lib.batch import Batch
 
 
+@runtime_checkable
 class Objective(Protocol):
     """Anything that turns a model and a batch into a ``Loss``, for ``train`` and ``evaluate``."""
 

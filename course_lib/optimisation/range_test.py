@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -30,6 +30,7 @@ from course_lib.objectives import Objective
 from .optimisers import OPTIMIZERS
 
 
+@runtime_checkable
 class Batches(Protocol):
     """Anything with ``batch(step)``, such as ``batches.MLMStream``."""
 

@@ -20,6 +20,7 @@ from .site import Layer, Swap
 from .targets import sizes
 
 
+@runtime_checkable
 class Watcher(Protocol):
     """Lives as long as the adapter; ``finish`` is called once weights have been loaded."""
 
