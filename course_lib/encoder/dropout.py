@@ -73,10 +73,10 @@ class Dropout(nn.Module):
 def attention_with_dropout(
     query: Float[Tensor, "b h t e"],
     key: Float[Tensor, "b h s e"],
-    value: Float[Tensor, "b h s e"],
+    value: Float[Tensor, "b h s f"],
     attn_mask: Bool[Tensor, "... t s"] | None = None,
     dropout_p: float = 0.0,
-) -> Float[Tensor, "b h t e"]:
+) -> Float[Tensor, "b h t f"]:
     """``scaled_dot_product_attention`` step by step, with ``dropout`` on its weights.
 
     PyTorch's own has no fused kernel for dropout on a CPU and does the same steps, with the slower
