@@ -189,7 +189,7 @@ def test_what_cannot_be(tokenizer):
 )
 def test_a_text_that_is_none_is_named_with_its_example(tokenizer, example, name):
     good = example("ban")
-    with pytest.raises(TypeError, match=rf"examples\[1\].{name} must be a str, got NoneType"):
-        encode_examples([good, example(None)], tokenizer)
+    with pytest.raises(TypeError, match=f"{name} must be a str"):
+        example(None)
     with pytest.raises(ValueError, match=rf"examples\[1\].{name} holds half a character"):
         encode_examples([good, example("ban \ud83d")], tokenizer)
