@@ -24,7 +24,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -39,14 +39,10 @@ from .packing import segments
 from .shuffling import generator_for, seed_of, shuffled
 
 
-@runtime_checkable
 class Stream(Protocol):
-    """Batches by number."""
+    """Batches by number. ``fingerprint`` changes with anything that changes a batch."""
 
-    @property
-    def fingerprint(self) -> str:
-        """Changes with anything that changes a batch; a resumed run checks it."""
-        ...
+    fingerprint: str
 
     def batch(self, step: int) -> Batch:
         """The batch of a step, counted from 0.
@@ -136,35 +132,6 @@ class MLMStream:
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
 
-def _corrupted(
-    rows: np.ndarray,
-    tokenizer: Tokenizer,
-    policy: MaskPolicy,
-    generator: torch.Generator,
-    targets: int | None,
-) -> Masked:
-    ids = torch.from_numpy(rows)
-    if targets is None:
-        return mask_tokens(
-            ids,
-            policy,
-            mask_id=tokenizer.mask_id,
-            vocab_size=tokenizer.vocab_size,
-            special_mask=tokenizer.special_mask,
-            word_start_mask=tokenizer.word_start_mask,
-            generator=generator,
-        )
-    return mask_constant(
-        ids,
-        targets,
-        policy,
-        mask_id=tokenizer.mask_id,
-        vocab_size=tokenizer.vocab_size,
-        special_mask=tokenizer.special_mask,
-        generator=generator,
-    )
-
-
 def _masked(
     rows: np.ndarray,
     tokenizer: Tokenizer,
@@ -185,8 +152,9 @@ def _masked(
     if not respect_documents:
         return Batch(masked.input_ids, masked.labels)
     segment_ids, position_ids = segments(rows, tokenizer.cls_id)
-    # every row is one document: no mask needed, and attention without one is faster
-    if targets is None and segment_ids.max() == 1:
+    if (
+        targets is None and segment_ids.max() == 1
+    ):  # every row is one document: no mask needed, and attention without one is faster
         return Batch(masked.input_ids, masked.labels)
     return Batch(
         masked.input_ids,

@@ -16,7 +16,7 @@ Cost: one copy of the weights.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -251,7 +251,7 @@ def read_mlm(model: nn.Module | str) -> Weights:
     kind, theirs = model.config.model_type, model.state_dict()
     if kind not in _HEADS or f"{_HEADS[kind]['dense']}.weight" not in theirs:
         raise ValueError(
-            f"{type(found).__name__} has no masked-language-model head: load it with "
+            f"{type(model).__name__} has no masked-language-model head: load it with "
             "AutoModelForMaskedLM, or use Encoder.from_transformers for the encoder alone"
         )
     config, encoder, training = read_encoder(model)

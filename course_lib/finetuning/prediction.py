@@ -42,7 +42,7 @@ def row_logits(
     device, training = next(model.parameters()).device, model.training
     precision = hardware.precision(device) if precision == "auto" else precision
     batches, places = sorted_batches(rows, batch_size, pad_id)
-    found: dict[int, Tensor] = {}
+    found: list[Tensor | None] = [None] * len(rows)
     at = iter(places)
     model.eval()
     try:

@@ -50,10 +50,7 @@ from typing import ClassVar
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.optim.optimizer import (
-    register_optimizer_step_post_hook,
-    register_optimizer_step_pre_hook,
-)
+from torch.optim import optimizer as optim
 from torch.utils.hooks import RemovableHandle
 
 from .fused import check_own_forward
@@ -296,8 +293,8 @@ def _watch(watcher: Budget) -> None:
     """Let a budget see every step of every optimiser; PyTorch is asked for it by the first one."""
     _WATCHING.add(watcher)
     if not _HOOKS:
-        _HOOKS.append(register_optimizer_step_pre_hook(_before_step))
-        _HOOKS.append(register_optimizer_step_post_hook(_after_step))
+        _HOOKS.append(optim.register_optimizer_step_pre_hook(_before_step))
+        _HOOKS.append(optim.register_optimizer_step_post_hook(_after_step))
 
 
 def _before_step(optimizer: torch.optim.Optimizer, args: tuple, kwargs: dict) -> None:

@@ -20,26 +20,16 @@ from .site import Layer, Swap
 from .targets import sizes
 
 
-@runtime_checkable
-class Watcher(Protocol):
-    """Lives as long as the adapter; ``finish`` is called once weights have been loaded."""
-
-    def finish(self) -> None:
-        """Change nothing any more."""
-        ...
-
-
 @dataclass
 class Plan:
-    """What is to be put into a model.
+    """What is to be put into a model. layers: by the name of the module they go to.
 
-    layers: by the name of the module they go to.  swaps: see ``site``.
     watcher: an object that lives as long as the adapter (AdaLoRA's budget).
     """
 
     layers: dict[str, Layer] = field(default_factory=dict)
     swaps: list[Swap] = field(default_factory=list)
-    watcher: Watcher | None = None
+    watcher: object | None = None
 
 
 @dataclass(frozen=True)

@@ -114,35 +114,29 @@ class PrefixSource(nn.Module):
     ) -> None:
         super().__init__()
         p, m = config.n_tokens, config.hidden
-        self.d = d
-        self.mlp: nn.Sequential | None = None
+        self.d, self.mlp = d, None
         width = d if m else 2 * n_layers * d
         self.rows = nn.Parameter(
             torch.randn(p, width, generator=generator) * (1.0 if m else config.std)
         )
         if m:
-            first, last = nn.Linear(d, m), nn.Linear(m, 2 * n_layers * d)
-            self.mlp = nn.Sequential(first, nn.Tanh(), last)
-            for linear in (first, last):
+            self.mlp = nn.Sequential(nn.Linear(d, m), nn.Tanh(), nn.Linear(m, 2 * n_layers * d))
+            for linear in (self.mlp[0], self.mlp[2]):
                 bound = linear.in_features**-0.5
                 for parameter in (linear.weight, linear.bias):
                     nn.init.uniform_(parameter, -bound, bound, generator=generator)
         self.to(like.device, trained_dtype(like))
 
     def forward(self, layer: int) -> tuple[Float[Tensor, "p d"], Float[Tensor, "p d"]]:
-        """Keys and values for one layer.
-
-        Of the network's last product, only the part that the layer needs is computed.
+        """Keys and values for one layer; of the network's last product, only the part that the
+        layer needs.
         """
         part = slice(2 * layer * self.d, 2 * (layer + 1) * self.d)
         if self.mlp is None:
-            rows = self.rows[:, part]  # (p, 2 d)
-        else:
-            last = cast(nn.Linear, self.mlp[2])
-            inner = self.mlp[:2](self.rows)  # (p, m)
-            rows = F.linear(inner, last.weight[part], last.bias[part])
-        keys, values = rows.split(self.d, dim=1)
-        return keys, values
+            return self.rows[:, part].split(self.d, dim=1)
+        last = self.mlp[2]
+        inner = self.mlp[:2](self.rows)  # (p, m)
+        return F.linear(inner, last.weight[part], last.bias[part]).split(self.d, dim=1)
 
 
 class PrefixLayer(Layer):
@@ -158,11 +152,14 @@ class PrefixLayer(Layer):
     def __init__(self, index: int, source: PrefixSource) -> None:
         super().__init__()
         # a list hides it from nn.Module: it must be counted once
-        self.index, self.shared = index, [source]
+        self.index, self.shared = (
+            index,
+            [source],
+        )
         if index == 0:
             self.source = source
 
-    def forward(self, base: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, base: nn.Module, *args: object, **kwargs: object) -> object:
         """The attention with the prefix in front.
 
         Raises ValueError if it does not call scaled_dot_product_attention.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from torch import nn
 
@@ -18,7 +18,6 @@ from .summary import Summary
 REGISTRY = "_course_adapters"
 
 
-@runtime_checkable
 class Adapter(Protocol):
     """What is known here of a handle: whether it is merged, what it trains, and how it leaves."""
 

@@ -32,7 +32,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, cast
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -42,21 +41,22 @@ ASIDE = "adapters_aside"
 
 
 class Layer(nn.Module):
-    """What one adapter does at one module of the base.
-
-    ``forward(base, *args, **kwargs)`` stands in for the module's.
+    """What one adapter does at one module of the base; ``forward(base, *args, **kwargs)`` stands in
+    for the module's.
 
     not_merged_because: empty where ``merged`` can put the adapter into the base's weights.
     """
 
     not_merged_because = ""
 
-    def forward(self, base: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, base: nn.Module, *args: object, **kwargs: object) -> object:
         """The adapted module's output."""
         raise NotImplementedError
 
     def merged(self, base: nn.Module) -> dict[str, Tensor]:
-        """New values of the base's parameters, by name: the plain module then does the same."""
+        """New values of the base's parameters, by name, with which the plain module does what the
+        adapted one does.
+        """
         raise NotImplementedError
 
 
@@ -142,14 +142,9 @@ class Swap:
             self._exchange()
 
 
-def plain(base: nn.Module, *args: Any, **kwargs: Any) -> Any:
+def plain(base: nn.Module, *args: object, **kwargs: object) -> object:
     """What the module computes without any adapter."""
     return type(base).forward(base, *args, **kwargs)
-
-
-def _slot(module: nn.Module) -> nn.ModuleDict:
-    """The layers that ``insert`` put below ``module``, by name."""
-    return cast(nn.ModuleDict, module._modules[SLOT])
 
 
 def insert(module: nn.Module, name: str, layer: Layer) -> None:
@@ -164,7 +159,7 @@ def insert(module: nn.Module, name: str, layer: Layer) -> None:
                 f"attribute {SLOT!r}): attach the adapter to the model before it does"
             )
         module.add_module(SLOT, nn.ModuleDict())
-    _slot(module)[name] = layer
+    module._modules[SLOT][name] = layer
 
 
 def enable(module: nn.Module, name: str) -> None:

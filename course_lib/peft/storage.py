@@ -194,4 +194,4 @@ def read(path: Path) -> Stored:
 
 
 def _digest(flat: Tensor) -> str:
-    return hashlib.sha256(flat.contiguous().numpy().data).hexdigest()
+    return hashlib.sha256(memoryview(flat.contiguous().numpy())).hexdigest()

@@ -134,7 +134,7 @@ def find_modules(
                 f"this method goes to {what}"
             )
         found |= set(right)
-    return {n: m for n, m in names.items() if n in found and isinstance(m, kind)}
+    return {name: module for name, module in names.items() if name in found}
 
 
 def named_modules(model: nn.Module, skip: Sequence[str] = ()) -> list[tuple[str, nn.Module]]:

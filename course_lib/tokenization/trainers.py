@@ -27,7 +27,6 @@ import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal
 
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
@@ -129,7 +128,7 @@ class _Alphabet:
 
 
 def _limit_alphabet(
-    texts: list[str], normalizer: normalizers.Normalizer, form: _Form, coverage: float
+    texts: list[str], normalizer: normalizers.Normalizer, form: str, coverage: float
 ) -> tuple[list[str], _Alphabet]:
     """The texts without their rare characters, and the alphabet that is left."""
     texts = [unicodedata.normalize(form, text) for text in texts]

@@ -8,8 +8,7 @@ True
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from .config import TrainConfig
 
@@ -34,7 +33,7 @@ class Progress:
 
     def share(self, config: TrainConfig) -> float:
         """Share of the budget that is spent, 0 to 1 (a little more in seconds)."""
-        return (self.step if config.steps else self.seconds) / config.budget
+        return self.step / config.steps if config.steps else self.seconds / config.seconds
 
     def judged(self, nll: float) -> bool:
         """Take note of a held-out loss; returns whether it is the best so far."""

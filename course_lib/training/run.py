@@ -161,11 +161,11 @@ class Run:
         if self._due(config.log_every):
             self._log()
         if self.validation is not None and self._due(config.evaluate_every):
-            self._evaluate(self.validation)
+            self._evaluate()
         since = self.progress.seconds - self.saved.seconds
         late = config.checkpoint_seconds and since >= config.checkpoint_seconds
         if self.out and (self._due(config.checkpoint_every) or late):
-            self._save(self.out)
+            self.save()
 
     def _due(self, every: int | None) -> bool:
         return bool(every) and self.progress.step % every == 0
@@ -206,10 +206,14 @@ class Run:
         speed = self.progress.tokens / max(self.progress.seconds, 1e-9)
         self._record(values | {"tokens_per_second": round(speed)})
 
-    def _evaluate(self, batches: Sequence[Batch]) -> None:
+    def _evaluate(self) -> None:
         model, precision = self.learner.model, self.learner.precision
         found = evaluate(
-            model, self.learner.objective, batches, precision=precision, workers=self.workers
+            model,
+            self.learner.objective,
+            self.validation,
+            precision=precision,
+            workers=self.workers,
         )
         self._record({"validation_nll": found.nll, "validation_accuracy": found.accuracy})
         if self.config.patience and self.progress.judged(found.nll):
@@ -225,9 +229,9 @@ class Run:
         if self.progress.step and self.progress.skipped == self.progress.step:
             self._stop(0)
         if self.validation is not None and not self._was_evaluated():
-            self._evaluate(self.validation)
+            self._evaluate()
         if self.out and self.saved.step != self.progress.step:
-            self._save(self.out)
+            self.save()
         if self.best_weights is not None:
             self.learner.model.load_state_dict(self.best_weights)
         if self.tracker:
@@ -245,21 +249,21 @@ class Run:
             done.step, done.seconds, done.tokens, stopped, done.best_step, records, done.skipped
         )
 
-    def _save(self, out: Path) -> Path:
+    def save(self) -> Path:
         """Write a checkpoint that resumes exactly. All workers take part, the first writes."""
         self._stop_if_not_finite()
         self.saved = replace(self.progress)
         tensors, info = state_of(self.learner, self.progress, self.window, self.best_weights)
         info |= {"config": asdict(self.config), "stream": self.stream.fingerprint}
         if self.workers.first:
-            self.writer.save(out, self.progress.step, tensors, info, keep=self.config.keep)
-        return out / f"step-{self.progress.step:08d}"
+            self.writer.save(self.out, self.progress.step, tensors, info, keep=self.config.keep)
+        return self.out / f"step-{self.progress.step:08d}"
 
     def save_or_say(self) -> str:
         """Save where there is a folder; returns what came of it, for whoever stopped the run."""
         if not self.out:
             return "not saved: no out folder"
-        return f"saved in {self._save(self.out)}; go on with resume=True"
+        return f"saved in {self.save()}; go on with resume=True"
 
     @contextlib.contextmanager
     def written(self) -> Iterator[None]:
@@ -297,7 +301,7 @@ class Run:
 
 def _bar(config: TrainConfig, shown: bool) -> tqdm:
     """The progress bar, in steps or in seconds of the budget."""
-    total, unit = (config.steps, "step") if config.steps else (round(config.budget, 1), "s")
+    total, unit = (config.steps, "step") if config.steps else (round(config.seconds, 1), "s")
     bar = tqdm(total=total, unit=unit, desc="training", disable=not shown, mininterval=0.5)
     if not config.steps:
         bar.bar_format = "{l_bar}{bar}| {n:.0f}/{total:.0f} s{postfix}"

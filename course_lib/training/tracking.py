@@ -33,7 +33,7 @@ class Tracker:
     ) -> None:
         self.path = out / "metrics.jsonl" if out else None
         self.records: list[dict] = (
-            _recall(self.path, last_step) if self.path and last_step is not None else []
+            self._recall(last_step) if self.path and last_step is not None else []
         )
         if not write:
             self.path, out = None, None
@@ -72,20 +72,6 @@ class Tracker:
         """Write what is still in buffers."""
         if self._board:
             self._board.close()
-
-
-def _recall(path: Path, last_step: int) -> list[dict]:
-    """The records up to this step that a run left in its file."""
-    records = []
-    for line in path.read_text("utf-8").splitlines() if path.exists() else []:
-        try:
-            record = json.loads(line)
-        # the line that was being written when the process died
-        except json.JSONDecodeError:
-            continue
-        if record["step"] <= last_step:
-            records.append(record)
-    return records
 
 
 def _summary_writer(path: Path, last_step: int | None):
