@@ -135,6 +135,9 @@ def _check_validation(learner: Learner, validation: Sequence[Batch]) -> None:
             workers=learner.workers,
         )
     except (LookupError, RuntimeError, TypeError, ValueError) as error:
+        # of several workers one may be lost here, which ``join`` tells by the error
+        if isinstance(error, RuntimeError) and learner.workers.count > 1:
+            raise
         raise ValueError(
             f"the model can't judge the validation batches ({error}): give batches that were made "
             "like those of the stream"
