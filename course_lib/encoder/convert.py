@@ -189,19 +189,36 @@ def load_transformers(model: nn.Module | str, auto: str) -> nn.Module:
 
 
 def check_plain(model: nn.Module) -> None:
-    """Raise ValueError if an adapter is in use: weights alone do not say what such a model does."""
-    for name, module in model.named_modules():
-        if "forward" in vars(module) and "adapters" in dict(module.named_children()):
-            raise ValueError(
-                f"an adapter is active in {name or type(model).__name__!r}, and a conversion takes "
-                "the weights below it only: merge() it, or convert within handle.off()"
-            )
+    """Raise ValueError if an adapter is in use: its weights would be left behind.
+
+    It redirects a module's ``forward``, or stands in the place of a parameter that ``state_dict``
+    has with the base's values.
+    """
+    state = model.state_dict()
+    redirected = [
+        name
+        for name, module in model.named_modules()
+        if "forward" in vars(module) and "adapters" in dict(module.named_children())
+    ]
+    replaced = [
+        name
+        for name, parameter in model.named_parameters()
+        if name in state and state[name].data_ptr() != parameter.data_ptr()
+    ]
+    for name in redirected + replaced:
+        raise ValueError(
+            f"an adapter is active in {name or type(model).__name__!r}, and a conversion takes "
+            "the base's weights only: merge() it, or convert within handle.off()"
+        )
 
 
 def _check_used(body: nn.Module, config: EncoderConfig, kind: str, ours: State) -> None:
     """Raise ValueError for parameters of their encoder that have no place in ours."""
     used = _encoder_state_to(ours, kind, config.n_layers)
-    left = [k for k, _ in body.named_parameters() if k not in used and not k.startswith("pooler.")]
+    # an adapter that is merged or rests has its own parameters beside the weights
+    ignored = {"pooler", "adapters", "adapters_aside"}
+    names = [name for name, _ in body.named_parameters() if not ignored & set(name.split("."))]
+    left = [name for name in names if name not in used]
     if left:
         raise ValueError(
             f"{type(body).__name__} has {len(left)} parameters that ours has no place for, such as "

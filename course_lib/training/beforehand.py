@@ -26,7 +26,6 @@ from .learner import Learner
 
 def check_arguments(
     config: TrainConfig,
-    stream: Stream,
     validation: Sequence[Batch] | None,
     out: str | os.PathLike | None,
     resume: bool,
@@ -46,16 +45,6 @@ def check_arguments(
         raise TypeError(
             f"on_record must be a function of one record, got {on_record!r}: give records.append, "
             "for instance"
-        )
-    if not callable(getattr(stream, "batch", None)):
-        raise TypeError(
-            f"stream must have a method batch(step), got {type(stream).__name__}: see "
-            "batches.Stream"
-        )
-    if out and not isinstance(found := getattr(stream, "fingerprint", None), str):
-        raise TypeError(
-            f"stream.fingerprint must be a string, got {found!r}: a checkpoint in out remembers by "
-            "it which batches it belongs to; give the stream one, or leave out away"
         )
     if out and not resume and (before := checkpoints(out)):
         raise ValueError(
@@ -89,13 +78,37 @@ def check_writable(out: str | os.PathLike | None, workers: Workers = Workers()) 
         ) from error
 
 
-def check_validation(learner: Learner, validation: Sequence[Batch] | None) -> None:
+def check_data(
+    learner: Learner,
+    stream: Stream,
+    validation: Sequence[Batch] | None,
+    out: str | os.PathLike | None,
+) -> None:
+    """Raise ValueError or TypeError for a stream or validation batches that will not do."""
+    _check_stream(stream, out)
+    if validation is not None:
+        _check_validation(learner, validation)
+
+
+def _check_stream(stream: Stream, out: str | os.PathLike | None) -> None:
+    """Raise TypeError for what gives no batches by number, or, with ``out``, has no fingerprint."""
+    if not callable(getattr(stream, "batch", None)):
+        raise TypeError(
+            f"stream must have a method batch(step), got {type(stream).__name__}: see "
+            "batches.Stream"
+        )
+    if out and not isinstance(found := getattr(stream, "fingerprint", None), str):
+        raise TypeError(
+            f"stream.fingerprint must be a string, got {found!r}: a checkpoint in out remembers by "
+            "it which batches it belongs to; give the stream one, or leave out away"
+        )
+
+
+def _check_validation(learner: Learner, validation: Sequence[Batch]) -> None:
     """Raise ValueError if the model can't judge these batches, TypeError if they come only once.
 
     Tried are those with the longest rows, the largest label and the most targets.
     """
-    if validation is None:
-        return
     if iter(validation) is validation:
         raise TypeError(
             f"validation must be a list of batches, got {type(validation).__name__}, which gives "
@@ -122,6 +135,9 @@ def check_validation(learner: Learner, validation: Sequence[Batch] | None) -> No
             workers=learner.workers,
         )
     except (LookupError, RuntimeError, TypeError, ValueError) as error:
+        # of several workers one may be lost here, which ``join`` tells by the error
+        if isinstance(error, RuntimeError) and learner.workers.count > 1:
+            raise
         raise ValueError(
             f"the model can't judge the validation batches ({error}): give batches that were made "
             "like those of the stream"

@@ -49,7 +49,7 @@ from course_lib.hardware import autocast
 from course_lib.objectives import Objective
 from course_lib.optimisation import SCHEDULES
 
-from .beforehand import check_arguments, check_validation
+from .beforehand import check_arguments, check_data
 from .config import TrainConfig
 from .interruption import Interrupted, finish_the_step_on_signals
 from .learner import prepare
@@ -108,9 +108,9 @@ def train(
     Seeds torch's global generators with ``config.seed``. Before the first step, raises ValueError,
     TypeError or CheckpointError for what can't be; in it NonFiniteError, or, saved, Interrupted.
     """
-    check_arguments(config, stream, validation, out, resume, on_record, workers)
+    check_arguments(config, validation, out, resume, on_record, workers)
     learner = prepare(model, objective, config, torch.device(device or hardware.device()), workers)
-    check_validation(learner, validation)
+    check_data(learner, stream, validation, out)
     run = Run(learner, stream, config, validation, out, on_record, show=progress)
     run.open(resume)
     with finish_the_step_on_signals() as stop, run.bar, run.written():

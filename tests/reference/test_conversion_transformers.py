@@ -199,36 +199,71 @@ def test_a_folder_without_some_weights_is_refused(read, tmp_path):
         read(str(tmp_path))
 
 
-@pytest.mark.parametrize(
-    "config", [LoRAConfig(rank=2), BottleneckConfig(), PrefixConfig()], ids=lambda c: c.kind
-)
-def test_an_active_adapter_is_not_dropped(config):
-    ours = MaskedLanguageModel(
-        EncoderConfig.bert(vocab_size=50, n_layers=1, d_model=16, n_heads=2, max_len=16)
-    ).eval()
-    handle = attach(ours, config)
-    with pytest.raises(ValueError, match="an adapter is active in .*merge"):
-        ours.to_transformers()
-    with pytest.raises(ValueError, match="an adapter is active in .*merge"):
-        ours.encoder.to_transformers()
-    with handle.off(), torch.no_grad():
-        want = ours(IDS)
-        torch.testing.assert_close(ours.to_transformers()(IDS).logits, want, atol=1e-5, rtol=1e-5)
-    theirs = bert()
-    attach(theirs, LoRAConfig(rank=2))
-    with pytest.raises(ValueError, match="an adapter is active in .*merge"):
-        Encoder.from_transformers(theirs)
+ADAPTERS = [LoRAConfig(rank=2), BottleneckConfig(), PrefixConfig(), BitFitConfig()]
+OURS = EncoderConfig.bert(vocab_size=50, n_layers=1, d_model=16, n_heads=2, max_len=16)
+
+
+def adapted(model, config):
+    """An adapter on ``model`` that changes what it says."""
+    handle = attach(model.eval(), config)
+    with torch.no_grad():
+        for parameter in handle.parameters():
+            parameter.add_(0.1)
+    return handle
 
 
 @torch.no_grad()
-def test_what_is_merged_goes_with_the_weights():
-    config = EncoderConfig.bert(vocab_size=50, n_layers=1, d_model=16, n_heads=2, max_len=16)
-    for adapter in (LoRAConfig(rank=2), BitFitConfig()):
-        ours = MaskedLanguageModel(config).eval()
-        handle = attach(ours, adapter)
-        for parameter in handle.parameters():
-            parameter.add_(0.1)
-        if isinstance(adapter, LoRAConfig):
-            handle.merge()
-        want = ours(IDS)
-        torch.testing.assert_close(ours.to_transformers()(IDS).logits, want, atol=1e-5, rtol=1e-5)
+def assert_converted(ours):
+    want = ours(IDS)
+    torch.testing.assert_close(ours.to_transformers()(IDS).logits, want, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("config", ADAPTERS, ids=lambda c: c.kind)
+def test_an_active_adapter_is_not_dropped(config):
+    ours = MaskedLanguageModel(OURS)
+    handle = adapted(ours, config)
+    for convert in (ours.to_transformers, ours.encoder.to_transformers):
+        with pytest.raises(ValueError, match="an adapter is active in .*merge"):
+            convert()
+    with handle.off():
+        assert_converted(ours)
+    handle.deactivate()
+    assert_converted(ours)
+    handle.detach()
+    assert_converted(ours)
+
+
+@pytest.mark.parametrize("config", ADAPTERS, ids=lambda c: c.kind)
+def test_an_active_adapter_on_one_of_theirs_is_not_dropped(config):
+    theirs = bert()
+    handle = adapted(theirs, config)
+    with pytest.raises(ValueError, match="an adapter is active in .*merge"):
+        MaskedLanguageModel.from_transformers(theirs)
+    with handle.off():
+        assert_same(theirs)
+    handle.deactivate()
+    assert_same(theirs)
+
+
+def test_a_swapped_head_alone_is_not_dropped():
+    ours = MaskedLanguageModel(OURS).eval()
+    handle = attach(ours, BitFitConfig(only="encoder.blocks.0.attention.query"), head="head")
+    with torch.no_grad():
+        ours.head.bias.add_(1.0)
+    with pytest.raises(ValueError, match="an adapter is active in .*merge"):
+        ours.to_transformers()
+    handle.detach()
+    assert_converted(ours)
+
+
+@pytest.mark.parametrize("config", [LoRAConfig(rank=2), BitFitConfig()], ids=lambda c: c.kind)
+def test_what_is_merged_goes_with_the_weights(config):
+    ours, theirs = MaskedLanguageModel(OURS), bert()
+    for model, check in ((ours, assert_converted), (theirs, assert_same)):
+        with torch.no_grad():
+            plain = model.eval()(IDS)
+            adapted(model, config).merge()
+            merged = model(IDS)
+        logits = [getattr(output, "logits", output) for output in (plain, merged)]
+        assert not torch.allclose(*logits, atol=1e-3)
+        check(model)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,8 +10,9 @@ from uneven_batches import quick
 
 from course_lib.batch import IGNORE, Batch
 from course_lib.batches import MLMStream, fixed_batches
+from course_lib.distributed import Workers
 from course_lib.objectives import MaskedLM
-from course_lib.training import tracking, train
+from course_lib.training import beforehand, tracking, train
 from course_lib.training.checkpoint import checkpoints
 
 
@@ -132,3 +134,19 @@ def test_looking_before_changes_nothing(small_model, stream, held_out, tokenizer
         train(model, MaskedLM(), stream, quick(), **options)
         ends.append(model.head.bias.detach().clone())
     assert torch.equal(*ends)
+
+
+def test_a_worker_that_is_lost_there_is_still_told_by_its_error(small_model, monkeypatch):
+    """``join`` knows a lost worker by torch's error; with one worker it is the batches' fault."""
+
+    def broken(*args, **kwargs):
+        raise RuntimeError("gloo: connection closed by peer")
+
+    monkeypatch.setattr(beforehand, "evaluate", broken)
+    for count, error in ((1, ValueError), (2, RuntimeError)):
+        learner = SimpleNamespace(
+            model=small_model, objective=MaskedLM(), precision="fp32", workers=Workers(0, count)
+        )
+        stream = SimpleNamespace(batch=lambda step: row())
+        with pytest.raises(error, match="closed by peer"):
+            beforehand.check_data(learner, stream, [row()], None)
