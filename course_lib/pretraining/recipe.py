@@ -82,24 +82,11 @@ def prepare(
         )
         for split in ("train", "validation")
     )
-    stream = MLMStream(
-        train_tokens,
-        tokenizer,
-        seq_len=config.seq_len,
-        batch_size=config.batch_size,
-        policy=config.mask,
-        seed=config.seed,
-    )
+    rows = dict(seq_len=config.seq_len, batch_size=config.batch_size)
+    stream = MLMStream(train_tokens, tokenizer, seed=config.seed, policy=config.mask, **rows)
     # masked alike whatever the seed and the policy of training: only so can runs be compared
-    validation = fixed_batches(
-        held_out,
-        tokenizer,
-        seq_len=config.seq_len,
-        batch_size=config.batch_size,
-        policy=MaskPolicy(),
-        seed=0,
-        max_tokens=config.validation_tokens,
-    )
+    same = dict(seed=0, policy=MaskPolicy(), max_tokens=config.validation_tokens)
+    validation = fixed_batches(held_out, tokenizer, **rows, **same)
     return Prepared(tokenizer, train_tokens, stream, validation)
 
 
