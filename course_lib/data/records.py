@@ -86,8 +86,19 @@ class Document:
 
 
 def text_id(text: str) -> str:
-    """16 hexadecimal digits of the SHA-256 of ``text``."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    """16 hexadecimal digits of the SHA-256 of ``text``.
+
+    Raises TypeError if it is no string, ValueError if it holds half a character.
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a str, got {type(text).__name__}: leave the document out")
+    try:
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"text holds half a character, a lone surrogate, at place {error.start}: pass "
+            "text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')"
+        ) from None
 
 
 def split_of(key: str, held_out: float = HELD_OUT) -> str:

@@ -14,7 +14,7 @@ Cost: about 1 ms for a million characters that are not ASCII; ASCII text costs n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 
@@ -47,7 +47,7 @@ def checked_texts(texts: Iterable[str], name: str = "texts") -> Iterator[str]:
     if isinstance(texts, (str, bytes)):
         kind = type(texts).__name__
         raise TypeError(f"{name} must be an iterable of str, got one {kind}; write [text]")
-    if isinstance(texts, Mapping) or not isinstance(texts, (Iterable, Sequence)):
+    if isinstance(texts, Mapping) or not _is_iterable(texts):
         raise TypeError(
             f"{name} must be an iterable of str, got {type(texts).__name__}: pass the texts alone, "
             "such as corpus.texts('train') or list(texts.values())"
@@ -57,6 +57,11 @@ def checked_texts(texts: Iterable[str], name: str = "texts") -> Iterator[str]:
             check_text(text, f"{name}[{i}]")
         return iter(texts)
     return _each(texts, name)
+
+
+def _is_iterable(value: Any) -> bool:
+    # a data set may have numbered items and no more
+    return hasattr(value, "__iter__") or hasattr(value, "__getitem__")
 
 
 def _each(texts: Iterable[str], name: str) -> Iterator[str]:

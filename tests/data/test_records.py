@@ -114,3 +114,13 @@ def test_task_balance():
 def test_normalise():
     assert normalise(" The  CAT\n sat\u00a0here") == "the cat sat here"
     assert SPLITS == ("train", "validation", "test")
+
+
+def test_a_document_of_what_is_no_text():
+    with pytest.raises(
+        ValueError, match="half a character, a lone surrogate, at place 4"
+    ) as raised:
+        Document.of("the \ud83d", "test")
+    assert type(raised.value) is ValueError
+    with pytest.raises(TypeError, match="text must be a str, got NoneType"):
+        Document.of(None, "test")

@@ -187,7 +187,7 @@ def test_what_cannot_be(tokenizer):
         (lambda x: PairExample(x, "ban", 0, "g"), "first"),
     ],
 )
-def test_a_text_that_is_none_is_named_with_its_example(tokenizer, example, name):
+def test_half_a_character_is_named_with_its_example(tokenizer, example, name):
     good = example("ban")
     with pytest.raises(TypeError, match=f"{name} must be a str"):
         example(None)

@@ -66,3 +66,11 @@ def test_every_way_into_the_tokenizer_refuses_half_a_character(tokenizer):
     for kind in ("wordpiece", "bpe", "unigram"):
         with pytest.raises(ValueError, match=r"texts\[1\] holds half a character"):
             train_tokenizer(["fine", HALF], 300, kind)
+
+
+def test_a_data_set_of_numbered_items_is_a_list_of_texts():
+    class Numbered:
+        def __getitem__(self, i):
+            return ["one", "two"][i]
+
+    assert list(checked_texts(Numbered())) == ["one", "two"]
