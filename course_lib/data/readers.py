@@ -31,7 +31,7 @@ Advance = Callable[[int], object]
 _EMPTY = (None, "")
 
 
-class Row(NamedTuple):
+class FileRow(NamedTuple):
     """place: file and line, as an error names it.  values: of the fields that were asked for."""
 
     place: str
@@ -55,7 +55,7 @@ def documents(
     return ((place, one) for place, one in found if one.strip())
 
 
-def rows(file: OwnFile, fields: Sequence[str], advance: Advance = nothing) -> Iterator[Row]:
+def rows(file: OwnFile, fields: Sequence[str], advance: Advance = nothing) -> Iterator[FileRow]:
     """The rows of a .jsonl, .csv or .parquet file, each with all of ``fields``.
 
     Raises UnreadableFile, with file and line, and MissingExtra for parquet without ``pyarrow``.
@@ -66,7 +66,7 @@ def rows(file: OwnFile, fields: Sequence[str], advance: Advance = nothing) -> It
     return read(file.path, fields, advance)
 
 
-def text_of(row: Row, field: str) -> str:
+def text_of(row: FileRow, field: str) -> str:
     """The text in ``field``, ``""`` for none. Raises UnreadableFile if it is no text."""
     value = row.values[field]
     if value in _EMPTY:
@@ -107,7 +107,7 @@ def _blocks(file: OwnFile, advance: Advance) -> Iterator[tuple[str, str]]:
         yield f"{file.path}:{first}", "\n".join(block).rstrip()
 
 
-def _json_rows(path: Path, fields: Sequence[str], advance: Advance) -> Iterator[Row]:
+def _json_rows(path: Path, fields: Sequence[str], advance: Advance) -> Iterator[FileRow]:
     for number, line in numbered_lines(path, advance):
         if not line.strip():
             continue
@@ -124,10 +124,10 @@ def _json_rows(path: Path, fields: Sequence[str], advance: Advance) -> Iterator[
         for field in fields:
             if field not in values:
                 raise _missing(place, "field", field, list(values))
-        yield Row(place, {field: values[field] for field in fields})
+        yield FileRow(place, {field: values[field] for field in fields})
 
 
-def _csv_rows(path: Path, fields: Sequence[str], advance: Advance) -> Iterator[Row]:
+def _csv_rows(path: Path, fields: Sequence[str], advance: Advance) -> Iterator[FileRow]:
     csv.field_size_limit(max(LARGEST, csv.field_size_limit()))
     reader = csv.reader((line + "\n" for _, line in numbered_lines(path, advance)), strict=True)
     header: list[str] = []
@@ -147,13 +147,13 @@ def _csv_rows(path: Path, fields: Sequence[str], advance: Advance) -> Iterator[R
                 what = f"{len(row)} fields, but the first line names {len(header)} columns"
                 raise unreadable(place, what, 'put a text with commas into "quotes"')
             else:
-                yield Row(place, {field: row[header.index(field)] for field in fields})
+                yield FileRow(place, {field: row[header.index(field)] for field in fields})
     except csv.Error as error:
         what = f"is not CSV: {error} (in the row that begins here)"
         raise unreadable(f"{path}:{begins}", what, 'write a " inside of quotes twice') from error
 
 
-def _parquet_rows(path: Path, fields: Sequence[str], advance: Advance) -> Iterator[Row]:
+def _parquet_rows(path: Path, fields: Sequence[str], advance: Advance) -> Iterator[FileRow]:
     try:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
@@ -171,7 +171,7 @@ def _parquet_rows(path: Path, fields: Sequence[str], advance: Advance) -> Iterat
             for batch in table.iter_batches(256, columns=list(fields)):
                 for values in batch.to_pylist():
                     number += 1
-                    yield Row(f"{path}, row {number}", values)
+                    yield FileRow(f"{path}, row {number}", values)
             advance(path.stat().st_size)
     except ArrowException as error:
         first = str(error).split("\n")[0]

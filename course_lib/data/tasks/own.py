@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 from ..errors import unreadable
 from ..own_files import own_files, short_name
 from ..own_text import LICENCE, bytes_bar
-from ..readers import Row, rows, text_of
+from ..readers import FileRow, rows, text_of
 from ..records import SPLITS, Example, Task, normalise, split_of
 
 HELD_OUT = 0.1  # share of the groups in each of validation and test
@@ -66,7 +66,7 @@ def load_own_task(
     """
     columns = [text, label, *([group] if group else [])]
     files = own_files(name)
-    found: list[tuple[str | None, Row]] = []
+    found: list[tuple[str | None, FileRow]] = []
     with bytes_bar("reading", files, progress) as bar:
         for file in files:
             found += ((file.split, row) for row in rows(file, columns, bar.update))
@@ -124,7 +124,7 @@ def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value).strip()
 
 
-def _group(row: Row, column: str) -> str:
+def _group(row: FileRow, column: str) -> str:
     value = row.values[column]
     if value is None or not str(value).strip():
         what = f"no group in {column!r}, so nobody knows what the row must not be parted from"
