@@ -15,7 +15,7 @@ import pytest
 from assignment_batch import Batch
 from assignment_case import Answers, Case
 from assignment_judge import Fault, answer, graded, judge, lost, name_of, stubs
-from grader.restoring import HIDDEN
+from grader.given import HIDDEN
 
 
 class JudgeTests:

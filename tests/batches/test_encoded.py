@@ -1,8 +1,10 @@
 import json
-import multiprocessing
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import encode_at_once
 import numpy as np
 import pytest
 
@@ -137,35 +139,24 @@ def test_a_wrong_list_is_refused_before_anything_is_encoded(tokenizer, tmp_path,
         encode_corpus(["ban", None], tokenizer, tmp_path / "a", progress=False)
 
 
-def encode_here(tokenizer, path, barrier, errors):
-    for k in range(15):
-        barrier.wait(60)
-        for fingerprint in ("", "one", "two"):
-            try:
-                array = encode_corpus(
-                    ["ban dol"] * 5,
-                    tokenizer,
-                    path / str(k),
-                    fingerprint=fingerprint,
-                    progress=False,
-                )
-                assert array.n_documents == 5
-            except (OSError, ValueError) as error:
-                errors.append(f"{fingerprint}: {type(error).__name__}: {error}")
-
-
 def test_two_processes_encode_into_one_folder_at_once(tokenizer, tmp_path):
-    context = multiprocessing.get_context("fork")
-    with context.Manager() as manager:
-        errors, barrier = manager.list(), context.Barrier(2)
-        given = (tokenizer, tmp_path, barrier, errors)
-        both = [context.Process(target=encode_here, args=given) for _ in range(2)]
-        for process in both:
-            process.start()
-        for process in both:
-            process.join(120)
-        assert [process.exitcode for process in both] == [0, 0] and list(errors) == []
-    assert sorted(int(p.name) for p in tmp_path.iterdir()) == list(range(15))
+    """As two kernels do: processes of their own, not forks of one whose threads are running."""
+    for name in ("encoded", "meeting"):
+        (tmp_path / name).mkdir()
+    tokenizer.save(tmp_path / "tokenizer")
+    folders = [tmp_path / name for name in ("tokenizer", "encoded", "meeting")]
+    both = [
+        subprocess.Popen(
+            [sys.executable, encode_at_once.__file__, *map(str, folders), me, other],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for me, other in (("a", "b"), ("b", "a"))
+    ]
+    said = [process.communicate()[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    there = sorted(int(p.name) for p in (tmp_path / "encoded").iterdir())
+    assert there == list(range(encode_at_once.ROUNDS))
 
 
 def test_who_comes_second_takes_what_is_there(texts, tokenizer, tmp_path, monkeypatch):
