@@ -17,11 +17,9 @@ from typing import Any, get_args, get_type_hints
 
 from course_lib import data
 from course_lib.distributed import join
-from course_lib.evaluation import evaluate
 from course_lib.generation import fill_mask
 from course_lib.masking import MaskPolicy
-from course_lib.objectives import MaskedLM
-from course_lib.pretraining import PretrainConfig, prepare, pretrain
+from course_lib.pretraining import PretrainConfig, judge, prepare, pretrain
 from course_lib.pretraining.config import SHAPE
 from course_lib.training import load_model
 from course_lib.whole_files import read_json_object
@@ -32,6 +30,17 @@ HELP = {
     "text": "field or column of your own text in .jsonl, .csv, .parquet (default text)",
     "init": "go on from the model in this folder, with its tokenizer and its shape",
 }
+# of a run's result; a loss on what is shown as [MASK] beside the line that needs no neighbour
+PRINTED = (
+    "unigram_nll_mask",
+    "validation_nll_mask",
+    "copying_nll",
+    "validation_nll",
+    "tokens_per_second",
+    "steps",
+    "seconds",
+    "parameters",
+)
 BUDGET = {
     "seconds": "budget of training time (default 90)",
     "steps": "budget in steps: repeatable bit for bit on one machine",
@@ -109,8 +118,7 @@ def _pretrain(args: argparse.Namespace) -> None:
         result = pretrain(config, args.out, resume=args.resume, workers=workers)
     if not workers.first:
         return
-    shown = "unigram_nll", "validation_nll", "tokens_per_second", "steps", "seconds", "parameters"
-    print(json.dumps({name: result[name] for name in shown}, indent=2))
+    print(json.dumps({name: result[name] for name in PRINTED if name in result}, indent=2))
     example = "'The [MASK] was released in 1999.'"
     print(f"Wrote {args.out / 'result.json'}.")
     print(f"Try: python -m course_lib fill-mask {args.out} {example}")
@@ -132,9 +140,7 @@ def _evaluate(args: argparse.Namespace) -> None:
             f"the corpus {config.corpus!r} is not what it was when this model was trained on it: "
             "put the old text back, or train again"
         )
-    found = evaluate(model, MaskedLM(), prepared.validation)
-    shown = {"validation_nll": found.nll, "validation_accuracy": found.accuracy}
-    print(json.dumps(shown | {"targets": found.count}, indent=2))
+    print(json.dumps(judge(model, prepared), indent=2))
 
 
 def _fill_mask(args: argparse.Namespace) -> None:

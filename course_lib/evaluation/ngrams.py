@@ -286,6 +286,18 @@ def unigram_nll(
     right = targets(batches)
     if not len(right):
         raise ValueError("nothing to evaluate: no batch has a predicted token")
+    return float(
+        -np.log(unigram_probabilities(train_tokens, vocab_size, special_ids)[right]).mean()
+    )
+
+
+def unigram_probabilities(
+    train_tokens: TokenSource, vocab_size: int, special_ids: Sequence[int] = ()
+) -> Float[np.ndarray, " v"]:
+    """Each token's share of the training text, every one counted once more than it occurs.
+
+    0 for special tokens.
+    """
     counts = token_counts(train_tokens, vocab_size, special_ids) + 1.0
     counts[list(special_ids)] = 0
-    return float(-np.log(counts[right] / counts.sum()).mean())
+    return counts / counts.sum()

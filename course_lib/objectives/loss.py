@@ -13,7 +13,8 @@ made; the model is asked at these positions only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
@@ -56,11 +57,14 @@ class Loss:
     count: predicted tokens.
     correct: how many of them had the right token on top, a scalar tensor, or ``None`` if not
         counted.
+    parts: the same sum in named parts, where the objective tells its targets apart and gradients
+        are off; empty otherwise.
     """
 
     total: Float[Tensor, ""]
     count: int
     correct: Int[Tensor, ""] | None = None
+    parts: Mapping[str, Loss] = field(default_factory=dict)
 
     @property
     def mean(self) -> Float[Tensor, ""]:

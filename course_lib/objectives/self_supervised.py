@@ -24,16 +24,21 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from course_lib.batch import Batch
+from course_lib.masking import shown_as
 
 from .loss import Loss, target_logits, targets_of
 
 
 class MaskedLM:
     """Cross-entropy at the masked positions of ``batch``, with the head run on those alone.
+
+    mask_id: the token [MASK]. With it, where gradients are off, the loss also comes in three parts,
+        by what stands in the input at the target: "mask", "itself" or "another"
+        (``masking.shown_as``). Only the first is about language alone.
 
     Raises ValueError if the batch has no labels. A batch in which nothing is masked gives a loss of
     0 over 0 tokens.
@@ -47,13 +52,21 @@ class MaskedLM:
     (1, True)
     """
 
+    mask_id: int | None = None
+
+    def __init__(self, mask_id: int | None = None) -> None:
+        self.mask_id = mask_id
+
     def __call__(self, model: nn.Module, batch: Batch) -> Loss:
         """The summed loss over the batch's masked tokens; the softmax is taken in float32.
 
         ``correct`` is counted where gradients are off, as in ``evaluate``.
         """
         targets = targets_of(batch, "mask it first (course_lib.masking.mask_tokens)")
-        return _categorical(target_logits(model, batch), targets)
+        logits = target_logits(model, batch)
+        if self.mask_id is None or torch.is_grad_enabled():
+            return _categorical(logits, targets)
+        return _in_parts(logits, targets, shown_as(batch, self.mask_id))
 
 
 class CausalLM:
@@ -143,6 +156,18 @@ def _categorical(logits: Float[Tensor, "n v"], targets: Int[Tensor, " n"]) -> Lo
     if torch.is_grad_enabled():
         return Loss(total, targets.numel())
     return Loss(total, targets.numel(), (logits.argmax(-1) == targets).sum())
+
+
+def _in_parts(
+    logits: Float[Tensor, "n v"], targets: Int[Tensor, " n"], shown: dict[str, Bool[Tensor, " n"]]
+) -> Loss:
+    each = F.cross_entropy(logits.float(), targets, reduction="none")
+    right = logits.argmax(-1) == targets
+    parts = {
+        name: Loss(each[here].sum(), int(here.sum()), right[here].sum())
+        for name, here in shown.items()
+    }
+    return Loss(each.sum(), targets.numel(), right.sum(), parts)
 
 
 def _binary(logits: Float[Tensor, " n"], targets: Int[Tensor, " n"]) -> Loss:

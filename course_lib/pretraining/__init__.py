@@ -1,7 +1,9 @@
 """From a corpus' name to a trained masked language model (chapter 09)."""
 
 from .config import PretrainConfig
-from .recipe import Prepared, build_model, prepare, pretrain
+from .judgement import judge, no_language
+from .preparation import Prepared, prepare
+from .recipe import build_model, pretrain
 from .start import Start, load_start
 
 __all__ = [
@@ -9,7 +11,9 @@ __all__ = [
     "PretrainConfig",
     "Start",
     "build_model",
+    "judge",
     "load_start",
+    "no_language",
     "prepare",
     "pretrain",
 ]

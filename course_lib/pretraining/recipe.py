@@ -1,6 +1,6 @@
 """From a corpus' name to a trained masked language model: the whole recipe in one function.
 
-    corpus -> tokenizer -> flat array on disk -> stream of masked batches -> train -> evaluate ->
+    corpus -> tokenizer -> flat array on disk -> stream of masked batches -> train -> judge ->
     result.json
 
 Each stage is one call of the file that is named after it; read this page first and those after it.
@@ -14,114 +14,28 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
-from course_lib import data, hardware
-from course_lib.batch import Batch
-from course_lib.batches import MLMStream, TokenArray, encode_corpus, fixed_batches
+from course_lib import hardware
 from course_lib.distributed import Workers
 from course_lib.distributed.sharding import whole
 from course_lib.encoder import MaskedLanguageModel
-from course_lib.evaluation import Evaluation, evaluate, token_counts, unigram_nll
-from course_lib.masking import MaskPolicy
+from course_lib.evaluation import token_counts
 from course_lib.objectives import MaskedLM
-from course_lib.tokenization import Tokenizer, train_tokenizer
 from course_lib.training import TrainResult, save_model, train
 from course_lib.training.beforehand import check_writable
 from course_lib.training.checkpoint import checkpoints
 from course_lib.whole_files import write_text_whole
 
 from .config import PretrainConfig
+from .judgement import judge
+from .preparation import Prepared, prepare
 from .start import check_new_batches, load_start, settled
-
-AnyCorpus = data.Corpus | data.StoredCorpus
-SAMPLE = 600_000_000
-"""Characters from which a tokenizer is learnt, in memory; all of wikitext-103 has fewer."""
-
-
-class Prepared(NamedTuple):
-    """Everything that training needs: see ``prepare``."""
-
-    tokenizer: Tokenizer
-    tokens: TokenArray
-    stream: MLMStream
-    validation: list[Batch]
-
-
-def prepare(
-    config: PretrainConfig, *, tokenizer: Tokenizer | None = None, progress: bool = True
-) -> Prepared:
-    """Corpus, tokenizer and encoded text, from the cache or made once, and the stream over them.
-
-    tokenizer: use this one. Left out it is that of ``config.init``, or one that is trained.
-
-    Raises ValueError for a corpus of which nothing is held out, and as ``load_corpus`` and
-    ``load_start`` do.
-    """
-    if config.init and tokenizer is None:
-        start = load_start(config.init)
-        config, tokenizer = settled(config, start), start.tokenizer
-    corpus = data.load_corpus(config.corpus, text=config.text, progress=progress)
-    _check_splits(corpus)
-    mark = tokenizer.fingerprint[:12] if tokenizer else f"{config.kind}-{config.vocab_size}"
-    folder = data.cache_dir() / "encoded" / f"{corpus.name}-{corpus.fingerprint[:12]}-{mark}"
-    if tokenizer is None:
-        tokenizer = _tokenizer(folder / "tokenizer", corpus, config, progress)
-    train_tokens, held_out = (
-        encode_corpus(
-            corpus.texts(split),
-            tokenizer,
-            folder / split,
-            fingerprint=f"{corpus.fingerprint}-{split}",
-            progress=progress,
-        )
-        for split in ("train", "validation")
-    )
-    rows = dict(seq_len=config.seq_len, batch_size=config.batch_size)
-    stream = MLMStream(train_tokens, tokenizer, seed=config.seed, policy=config.mask, **rows)
-    # masked alike whatever the seed and the policy of training: only so can runs be compared
-    same = dict(seed=0, policy=MaskPolicy(), max_tokens=config.validation_tokens)
-    validation = fixed_batches(held_out, tokenizer, **rows, **same)
-    return Prepared(tokenizer, train_tokens, stream, validation)
-
-
-def _check_splits(corpus: AnyCorpus) -> None:
-    counts = {split: documents for split, (documents, _) in corpus.counts().items()}
-    for split in ("train", "validation"):
-        if not counts[split]:
-            raise ValueError(
-                f"of the {sum(counts.values())} documents of the corpus {corpus.name!r} none fell "
-                f"to {split}, to which a hash sends them: give more or smaller documents (blank "
-                "lines between those in one .txt, a line each in .jsonl), or files that are called "
-                "train, validation and test"
-            )
-
-
-def _tokenizer(path: Path, corpus: AnyCorpus, config: PretrainConfig, progress: bool) -> Tokenizer:
-    try:
-        return Tokenizer.load(path)
-    except (ValueError, OSError):
-        tokenizer = train_tokenizer(
-            texts_to_learn_from(corpus), config.vocab_size, config.kind, progress=progress
-        )
-        tokenizer.save(path)
-        return tokenizer
-
-
-def texts_to_learn_from(corpus: AnyCorpus, characters: int = SAMPLE) -> Iterable[str]:
-    """The training texts, or of a corpus larger than memory a sample of about ``characters``.
-
-    A text is in it by its hash, so the sample is spread over the corpus and the same every time.
-    """
-    texts, (_, size) = corpus.texts("train"), corpus.counts()["train"]
-    if size <= characters:
-        return texts
-    return (text for text in texts if int(data.text_id(text), 16) < characters / size * 16**16)
 
 
 def build_model(config: PretrainConfig, prepared: Prepared) -> MaskedLanguageModel:
@@ -153,8 +67,8 @@ def pretrain(
 
     workers: from ``distributed.join``; all call this function, the first writes.
 
-    Returns what is in ``result.json``: ``unigram_nll`` and ``validation_nll`` (nats per masked
-    token), ``tokens_per_second``, the configuration, hardware and versions, and more.
+    Returns what is in ``result.json``: all that ``judge`` finds, ``tokens_per_second``, the
+    configuration, hardware and versions, and more.
 
     Raises ValueError if ``out`` holds a run and ``resume`` is not set, and as ``prepare`` does.
     """
@@ -169,16 +83,16 @@ def pretrain(
         prepared = prepare(config, tokenizer=tokenizer, progress=progress and workers.first)
     check_new_batches(config, prepared.tokens.fingerprint)
     model = build_model(config, prepared)
-    held_out, settings, precision = prepared.validation, config.training(), config.precision
-    options: dict[str, Any] = dict(validation=held_out, out=out, resume=resume, progress=progress)
-    run = train(model, MaskedLM(), prepared.stream, settings, workers=workers, **options)
-    found = evaluate(model, MaskedLM(), held_out, precision=precision, workers=workers)
+    objective, settings = MaskedLM(prepared.tokenizer.mask_id), config.training()
+    options: dict[str, Any] = dict(out=out, resume=resume, progress=progress, workers=workers)
+    options["validation"] = prepared.validation
+    run = train(model, objective, prepared.stream, settings, **options)
+    found = judge(model, prepared, precision=config.precision, workers=workers)
     result = _result(config, prepared, model, run, found)
     result |= {"workers": workers.count, "sharded": workers.sharded}
-    if workers.sharded:
-        model = unsharded(model)
+    kept = unsharded(model) if workers.sharded else model
     if workers.first:
-        save_model(out, model, prepared.tokenizer)
+        save_model(out, kept, prepared.tokenizer)
         write_text_whole(out / "result.json", json.dumps(result, indent=2))
     return result
 
@@ -196,15 +110,10 @@ def _result(
     prepared: Prepared,
     model: MaskedLanguageModel,
     run: TrainResult,
-    found: Evaluation,
+    found: Mapping[str, object],
 ) -> dict[str, object]:
-    vocab_size, specials = prepared.tokenizer.vocab_size, prepared.tokenizer.special_ids
-    train_tokens, held_out = prepared.tokens.tokens, prepared.validation
     return {
-        "unigram_nll": unigram_nll(train_tokens, held_out, vocab_size, specials),
-        "validation_nll": found.nll,
-        "validation_accuracy": found.accuracy,
-        "validation_targets": found.count,
+        **found,
         "tokens_per_second": round(run.tokens_per_second),
         "tokens": run.tokens,
         "steps": run.steps,

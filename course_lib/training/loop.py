@@ -98,7 +98,7 @@ def train(
 ) -> TrainResult:
     """Train ``model`` in place.
 
-    validation: fixed batches for ``evaluate_every``; their records have ``validation_nll``.
+    validation: fixed batches for ``evaluate_every``; they give ``validation_nll`` and more.
     out: folder for checkpoints and ``metrics.jsonl``; without it nothing is written.
     resume: go on from the newest whole checkpoint in ``out``, or start if there is none.
     workers: from ``distributed.join``: all call this alike, and share each batch's rows; the first

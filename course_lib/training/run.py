@@ -215,7 +215,8 @@ class Run:
             precision=precision,
             workers=self.workers,
         )
-        self._record({"validation_nll": found.nll, "validation_accuracy": found.accuracy})
+        parts = {f"validation_nll_{name}": part.nll for name, part in found.parts.items()}
+        self._record({"validation_nll": found.nll, "validation_accuracy": found.accuracy} | parts)
         if self.config.patience and self.progress.judged(found.nll):
             self.best_weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
 

@@ -8,6 +8,7 @@ import torch
 from course_lib.batches import fixed_batches
 from course_lib.encoder import MaskedLanguageModel
 from course_lib.evaluation import evaluate, perplexity
+from course_lib.masking import SHOWN, targets_shown_as
 from course_lib.objectives import MaskedLM
 
 
@@ -53,3 +54,26 @@ def test_clear_errors(small_model, batches):
 
 def test_perplexity():
     assert perplexity(math.log(7)) == pytest.approx(7) and perplexity(1e4) == math.inf
+
+
+def test_the_loss_comes_apart_by_what_is_shown(small_model, batches, tokenizer):
+    """The parts add up to the whole, and each is the loss on batches of its kind alone."""
+    objective = MaskedLM(tokenizer.mask_id)
+    found = evaluate(small_model, objective, batches, precision="fp32")
+    assert sorted(found.parts) == sorted(SHOWN)
+    assert sum(part.count for part in found.parts.values()) == found.count
+    total = sum(part.nll * part.count for part in found.parts.values())
+    assert total / found.count == pytest.approx(found.nll, rel=1e-6)
+    right = sum(part.accuracy * part.count for part in found.parts.values())
+    assert right / found.count == pytest.approx(found.accuracy)
+    for what, part in found.parts.items():
+        only = [targets_shown_as(batch, what, tokenizer.mask_id) for batch in batches]
+        alone = evaluate(small_model, MaskedLM(), only, precision="fp32")
+        assert alone == replace(part, nll=alone.nll) and alone.nll == pytest.approx(part.nll)
+
+
+def test_kinds_that_do_not_occur_are_left_out(small_model, batches, tokenizer):
+    only = [targets_shown_as(batch, "mask", tokenizer.mask_id) for batch in batches]
+    found = evaluate(small_model, MaskedLM(tokenizer.mask_id), only)
+    assert list(found.parts) == ["mask"] and found.parts["mask"].count == found.count
+    assert evaluate(small_model, MaskedLM(), only).parts == {}

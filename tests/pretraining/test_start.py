@@ -16,11 +16,12 @@ from course_lib.encoder import EncoderConfig, MaskedLanguageModel
 from course_lib.pretraining import (
     PretrainConfig,
     build_model,
+    judge,
     load_start,
     prepare,
     pretrain,
-    recipe,
 )
+from course_lib.pretraining.start import settled
 from course_lib.tokenization import train_tokenizer
 from course_lib.training import save_model
 
@@ -61,7 +62,7 @@ def test_a_little_training_beats_the_start(corpus, saved, tmp_path, kind):
     start = build_model(config, prepared)
     kept = load_start(folder / kind).model.state_dict()
     assert all(torch.equal(a, kept[name]) for name, a in start.state_dict().items())
-    before = recipe.evaluate(start, recipe.MaskedLM(), prepared.validation).nll
+    before = judge(start, prepared)["validation_nll"]
     result = pretrain(config, tmp_path / "run", progress=False)
     assert result["validation_nll"] < before - 0.3
     assert result["config"]["n_layers"] == 2 and result["config"]["d_model"] == 16
@@ -112,7 +113,7 @@ def test_a_conflict_is_said_before_the_corpus_is_read(monkeypatch, saved, tmp_pa
 
 def test_what_agrees_is_no_conflict_and_defaults_stay(saved):
     config = PretrainConfig(**GO_ON, init=str(saved[0] / "ours"), n_layers=2, shape="modern")
-    assert recipe.settled(config, load_start(config.init)).d_model == 16
+    assert settled(config, load_start(config.init)).d_model == 16
     assert PretrainConfig().n_layers == 2 and PretrainConfig().kind == "wordpiece"
     assert PretrainConfig.of({"n_layers": 5}).n_layers == 5
     with pytest.raises(ValueError, match="shape must be"):
