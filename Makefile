@@ -67,8 +67,9 @@ endif
 bench: .venv/ready ## time everything again, beside the records (75 minutes); EXPERIMENTS=1: what is not timed; RECORD=1 keeps it
 	$(PY) benchmarks/run_all.py $(BENCH) $(if $(EXPERIMENTS),--experiments) $(if $(RECORD),--record)
 
-map: .venv/ready ## write the README's file tree, book/api.md and book/papers.md out of the docstrings
+map: .venv/ready ## write what is generated: the README's file tree, book/api.md, papers.md and verdicts.md
 	$(PY) book/tools/map.py
+	$(PY) book/tools/verdicts.py
 
 types: .venv/ready ## the package's annotations, read by basedpyright
 	.venv/bin/basedpyright --warnings
@@ -78,6 +79,7 @@ lint: types ## ruff, its formatter, types, the notebooks' hygiene, and whether t
 	.venv/bin/ruff format --check .
 	$(PY) book/tools/notebooks.py check
 	$(PY) book/tools/map.py --check
+	$(PY) book/tools/verdicts.py --check
 
 repository: ## URL=https://github.com/me/course writes the address everywhere; URL= takes it out
 	$(PYTHON) book/tools/repository.py "$(URL)"
