@@ -70,6 +70,7 @@ bench: .venv/ready ## time everything again, beside the records (75 minutes); EX
 map: .venv/ready ## write what is generated: the README's file tree, book/api.md, papers.md and verdicts.md
 	$(PY) book/tools/map.py
 	$(PY) book/tools/verdicts.py
+	$(PY) book/tools/reading.py --lower
 
 types: .venv/ready ## the package's annotations, read by basedpyright
 	.venv/bin/basedpyright --warnings
@@ -80,6 +81,7 @@ lint: types ## ruff, its formatter, types, the notebooks' hygiene, and whether t
 	$(PY) book/tools/notebooks.py check
 	$(PY) book/tools/map.py --check
 	$(PY) book/tools/verdicts.py --check
+	$(PY) book/tools/reading.py --check
 
 repository: ## URL=https://github.com/me/course writes the address everywhere; URL= takes it out
 	$(PYTHON) book/tools/repository.py "$(URL)"

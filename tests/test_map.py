@@ -190,7 +190,7 @@ def test_what_is_recorded_is_what_can_be_imported():
 
 def test_a_lost_name_is_reported_until_the_version_is_raised(copy, capsys):
     face = copy / "course_lib" / "masking" / "__init__.py"
-    face.write_text(face.read_text("utf-8").replace(', "span_law"', ""), "utf-8")
+    face.write_text(face.read_text("utf-8").replace('    "span_law",\n', ""), "utf-8")
     for check in (True, False, True):
         assert generated.main(copy, check=check) == 1
         assert "course_lib.masking has lost span_law: put it back" in capsys.readouterr().out

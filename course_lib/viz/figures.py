@@ -13,20 +13,26 @@ import re
 from IPython.display import display
 from matplotlib.figure import Figure
 
+from .captions import caption_of
 from .svg import svg_markup
 
 
-def show(fig: Figure, *, alt: str, caption: str = "") -> None:
+def show(fig: Figure, name: str = "", *, alt: str = "", caption: str = "") -> None:
     """Display ``fig`` as a captioned figure of inline SVG, and close it.
 
-    ``alt`` says in words what the picture shows; ``caption`` says what to see in it (``*emphasis*``
-    and ```code``` are understood). Raises ValueError if ``alt`` is empty.
+    name: of a ``%%figure`` cell that holds both texts (:mod:`~course_lib.viz.captions`); links lead
+        to it. Without a name ``alt`` says in words what the picture shows, and ``caption`` what to
+        see in it (``*emphasis*`` and ```code``` are understood).
+
+    Raises ValueError if ``alt`` is empty, or nothing is known of the name.
     """
-    markup = figure_html(fig, alt=alt, caption=caption)
+    if name:
+        alt, caption = caption_of(name)
+    markup = figure_html(fig, alt=alt, caption=caption, name=name)
     display({"text/html": markup, "text/plain": f"Figure: {alt}"}, raw=True)
 
 
-def figure_html(fig: Figure, *, alt: str, caption: str = "") -> str:
+def figure_html(fig: Figure, *, alt: str, caption: str = "", name: str = "") -> str:
     """The HTML that :func:`show` displays. The same figure gives the same bytes on every run."""
     if not alt.strip():
         raise ValueError(f"alt={alt!r} is empty: say in a sentence what the figure shows")
@@ -35,7 +41,9 @@ def figure_html(fig: Figure, *, alt: str, caption: str = "") -> str:
         look = "line-height:1.45;margin-top:.4rem"
         note = f'<figcaption style="{look}">{caption_html(caption)}</figcaption>'
     frame = "margin:1rem 0;max-width:100%;line-height:1.4;white-space:normal"
-    return f'<figure class="course-figure" style="{frame}">{svg_markup(fig, alt)}{note}</figure>'
+    mark = f' id="{name}"' if name else ""
+    opened = f'<figure class="course-figure"{mark} style="{frame}">'
+    return f"{opened}{svg_markup(fig, alt)}{note}</figure>"
 
 
 def caption_html(text: str) -> str:

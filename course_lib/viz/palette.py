@@ -17,6 +17,8 @@ import matplotlib.pyplot as plt
 import seaborn as sns
 from cycler import cycler
 
+from .captions import offer_magic
+
 # drawn by matplotlib, replaced by currentColor: the text, axes and grid of every figure
 INK = "#0a0b0c"
 PALETTE = ("#2a8acb", "#d55e00", "#009e73", "#cc79a7", "#a88600", "#7f8790")
@@ -65,7 +67,9 @@ def style() -> None:
     """Set the course's look for matplotlib and seaborn; call it once, in a notebook's first cells.
 
     Transparent background, a light grid, the colour-blind-safe ``PALETTE`` with ``DASHES``, and
-    text that stays text.
+    text that stays text. In a notebook it also makes the cells known that begin with ``%%figure``
+    (:mod:`~course_lib.viz.captions`).
     """
+    offer_magic()
     sns.set_theme(style="ticks", palette=list(PALETTE))
     plt.rcParams.update(dict.fromkeys(_IN_INK, INK) | _LOOK)
