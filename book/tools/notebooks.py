@@ -22,7 +22,8 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[2]
 SETUP = ROOT / "notebooks" / "_setup_cell.py"
-MAX_BYTES = 300_000
+# six pictures and two widgets a chapter, and a page that opens at once on a phone
+MAX_BYTES = 400_000
 CELL_SECONDS = 300
 STATE = "application/vnd.jupyter.widget-state+json"
 VIEW = "application/vnd.jupyter.widget-view+json"

@@ -36,7 +36,7 @@ COLUMNS, LINES, MEDIAN, WORDS, PICTURES, WIDGETS = 80, 20, 9, 4500, 6, 2
 FOLDED, GONE = {"hide-input", "hide-cell"}, {"remove-input", "remove-cell"}
 PICTURE = re.compile(r"viz\.show\(|```\{(?:mermaid|figure)\}|!\[[^\]]*\]\(|<svg")
 WIDGET = re.compile(r"viz\.(?:slider|dropdown)\(")
-TEXT_IN_CODE = re.compile(r"\b(?:alt|caption)s?\s*=\s*f?[\"'(\[{]")
+TEXT_IN_CODE = re.compile(r"\b(?:alt|caption)s?\s*=\s*f?[\"']")
 # what a reader does not read as prose: mathematics, directives' marks, addresses, code
 NOT_PROSE = re.compile(
     r"```\{(?:math|mermaid)\}.*?```|\$\$.*?\$\$|\$[^$]*\$|```\w*\n.*?```|\]\([^)]*\)", re.DOTALL

@@ -1,12 +1,14 @@
 """Where a run's numbers go: a list in memory, a file of JSON lines, and TensorBoard if asked.
 
-Each record is a flat dictionary with ``step`` and ``seconds``. To send them elsewhere (W&B,
-Trackio), give ``train`` a function of one record: ``train(..., on_record=wandb.log)``.
+Each record is a flat dictionary with ``step`` and ``seconds``. What is not finite, such as the
+gradient's norm at a step that fp16 skipped, is ``None``: JSON has no word for it. To send records
+elsewhere (W&B, Trackio), give ``train`` a function of one record: ``on_record=wandb.log``.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 from course_lib.whole_files import check_object, write_text_whole
@@ -59,6 +61,7 @@ class Tracker:
 
     def add(self, record: dict) -> None:
         """Keep one record."""
+        record = {name: _finite(value) for name, value in record.items()}
         self.records.append(record)
         if self.path:
             with open(self.path, "a", encoding="utf-8") as file:
@@ -72,6 +75,10 @@ class Tracker:
         """Write what is still in buffers."""
         if self._board:
             self._board.close()
+
+
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _summary_writer(path: Path, last_step: int | None):

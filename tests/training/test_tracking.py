@@ -19,6 +19,18 @@ def test_records_after_the_checkpoint_and_half_lines_are_dropped(tmp_path):
     assert lines == resumed.records == expected
 
 
+def test_what_is_not_finite_is_none_and_the_file_is_json(tmp_path):
+    tracker = Tracker(tmp_path)
+    tracker.add({"step": 1, "loss": 2.5, "gradient_norm": float("inf"), "lr": float("nan")})
+    expected = {"step": 1, "loss": 2.5, "gradient_norm": None, "lr": None}
+
+    def refuse(word: str):
+        raise AssertionError(f"{word} is no JSON")
+
+    line = (tmp_path / "metrics.jsonl").read_text()
+    assert json.loads(line, parse_constant=refuse) == expected == tracker.records[0]
+
+
 def test_a_new_run_starts_an_empty_file(tmp_path):
     Tracker(tmp_path).add({"step": 1})
     Tracker(tmp_path)
