@@ -183,10 +183,8 @@ def span_scores(
     """
     _same_length(texts, truth)
     _same_length(texts, guess)
-    truth, guess = (
-        [span and (trimmed(text, span) or span) for text, span in zip(texts, side, strict=True)]
-        for side in (truth, guess)
-    )
+    truth = [_bare(*pair) for pair in zip(texts, truth, strict=True)]
+    guess = [span and _bare(text, span) for text, span in zip(texts, guess, strict=True)]
     ones = np.ones(len(texts))
     exact = np.array([a == b for a, b in zip(truth, guess, strict=True)])
     overlap = np.array([word_f1(*triple) for triple in zip(texts, truth, guess, strict=True)])
@@ -195,6 +193,11 @@ def span_scores(
         name: sure(ratio, np.stack([values, ones], axis=1), groups)
         for name, values in (("span_f1", overlap), ("exact_match", exact))
     }
+
+
+def _bare(text: str, span: Span) -> Span:
+    """The span without white space at its ends; one of nothing else as it is."""
+    return trimmed(text, span) or span
 
 
 def word_f1(text: str, truth: Span, guess: Span | None) -> float:
