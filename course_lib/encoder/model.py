@@ -100,7 +100,7 @@ class FeedForward(nn.Module):
         self.inner = nn.Linear(config.d_model, inner, bias=config.bias)
         self.output = nn.Linear(config.d_ff, config.d_model, bias=config.bias)
 
-    def forward(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t d"]:
+    def forward(self, x: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
         """Every token on its own."""
         x = self.inner(x)
         if self.gated:
@@ -175,7 +175,7 @@ class Encoder(nn.Module):
         input_ids: Int[Tensor, "b t"],
         *,
         segment_ids: Int[Tensor, "b t"] | None = None,
-        position_ids: Int[Tensor, "b t"] | None = None,
+        position_ids: Int[Tensor, "*b t"] | None = None,
         token_type_ids: Int[Tensor, "b t"] | None = None,
         causal: bool = False,
         positions: Int[Tensor, " n"] | None = None,

@@ -83,9 +83,9 @@ def mcc_of(sums: Counts) -> Counts:
 
 
 def classification_scores(
-    truth: Sequence[int],
-    guess: Sequence[int],
-    groups: Sequence[Hashable] | None = None,
+    truth: Sequence[int] | np.ndarray,
+    guess: Sequence[int] | np.ndarray,
+    groups: Sequence[Hashable] | np.ndarray | None = None,
     *,
     generator: torch.Generator,
     level: float = 0.95,
@@ -109,7 +109,7 @@ def classification_scores(
 def entity_scores(
     truth: Sequence[Sequence[str]],
     guess: Sequence[Sequence[str]],
-    groups: Sequence[Hashable] | None = None,
+    groups: Sequence[Hashable] | np.ndarray | None = None,
     *,
     generator: torch.Generator,
     level: float = 0.95,
@@ -171,7 +171,7 @@ def span_scores(
     texts: Sequence[str],
     truth: Sequence[Span],
     guess: Sequence[Span | None],
-    groups: Sequence[Hashable] | None = None,
+    groups: Sequence[Hashable] | np.ndarray | None = None,
     *,
     generator: torch.Generator,
     level: float = 0.95,
@@ -217,6 +217,6 @@ def _words(text: str) -> list[str]:
     return [text[start:stop].casefold() for start, stop in word_spans(text)]
 
 
-def _same_length(one: Sequence, other: Sequence) -> None:
+def _same_length(one: Sequence | np.ndarray, other: Sequence | np.ndarray) -> None:
     if len(one) != len(other):
         raise ValueError(f"truth and guess must be equally many, got {len(one)} and {len(other)}")
