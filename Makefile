@@ -9,7 +9,7 @@ export TOKENIZERS_PARALLELISM ?= true
 NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*.ipynb))
 SOURCES := _config.yml _toc.yml $(NOTEBOOKS) $(shell find book course_lib -type f -not -path '*/__pycache__/*' -not -path 'book/_api/*')
 
-.PHONY: help book test unit notebooks-test notebooks lab serve assignments bench map types lint repository clean
+.PHONY: help book test unit strict notebooks-test notebooks lab serve assignments bench map types lint repository clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -74,6 +74,11 @@ map: .venv/ready ## write what is generated: the README's file tree, book/api.md
 
 types: .venv/ready ## the package's annotations, read by basedpyright
 	.venv/bin/basedpyright --warnings
+
+# what `make strict` leaves out, beside the tests that say so: what is slow, and what is not about the package
+strict: .venv/ready ## the tests of the package, while every argument and result is held to its annotation, shapes too
+	$(PY) -m pytest -q -n $(WORKERS) --dist loadscope --jaxtyping-packages=course_lib,strict_types.check \
+		-m "not slow and not browser and not not_strict" --ignore=tests/book --ignore=tests/assignments
 
 lint: types ## ruff, its formatter, types, the notebooks' hygiene, and whether the map is current
 	.venv/bin/ruff check .

@@ -5,8 +5,8 @@ the residual sum (post-LN) and *before* the branch (pre-LN). Between the two of 
 differs. All are trained at several peak rates with and without warm-up. Without: the rate falls
 linearly from the first step. With: it rises during a fifth of the steps, then falls. Same text,
 same order, and within a pair the same first weights; judged on the same held-out masks, by the
-loss on targets shown as [MASK]. The budget is steps. The record is written after each run, and a run that
-stands in it is not made again.
+loss on targets shown as [MASK]. The budget is steps. The record is written after each run, and a
+run that stands in it is not made again.
 
 The text is the made-up language ``chain``, since models of this size learn nothing about real text
 in 300 steps but to copy what is shown. Here they do, and both lines are known: what is reached
@@ -83,7 +83,7 @@ def one_run(prepared: Prepared, shape: str, norm: str, lr: float, warmup: float,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent / "results" / "warmup.json"
     )

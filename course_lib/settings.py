@@ -99,7 +99,13 @@ class Settings:
             for name, value in values.items()
             if _is_settings(hints[name]) and isinstance(value, Mapping)
         }
-        return cls(**{**values, **inner})
+        # JSON knows no tuples
+        tuples = {
+            name: tuple(value)
+            for name, value in values.items()
+            if isinstance(value, list) and any(map(_items, _members(hints[name])))
+        }
+        return cls(**{**values, **inner, **tuples})
 
     @classmethod
     def from_json(cls, text: str) -> Self:

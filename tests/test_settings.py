@@ -28,6 +28,9 @@ from course_lib.pretraining.config import PretrainConfig
 from course_lib.settings import Settings, settle
 from course_lib.training import LoopConfig, TrainConfig, TrainResult
 
+# a setting given as another type is what is tested
+pytestmark = pytest.mark.not_strict("wrong types")
+
 ENCODER = dict(vocab_size=60, n_layers=1, d_model=16, n_heads=2, d_ff=32, max_len=32)
 NEEDED = {EncoderConfig: ENCODER, TrainConfig: dict(steps=3), AdaLoRAConfig: dict(total_steps=50)}
 

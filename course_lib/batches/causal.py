@@ -8,11 +8,9 @@ every token, the masked one from the masked 15 %.
 
 Cost: O(batch) for any step.
 
->>> from types import SimpleNamespace
->>> rows = SimpleNamespace(tokenizer=SimpleNamespace(cls_id=2), respect_documents=True)
->>> rows.token_rows = lambda step: np.array([[2, 7, 3, 2, 8]])  # [CLS] a [SEP] [CLS] b
->>> # what is put together here is really an MLMStream
->>> CausalStream(rows).batch(0).labels.tolist()
+>>> rows = torch.tensor([[2, 7, 3, 2, 8]])  # [CLS] a [SEP] [CLS] b
+>>> segment_ids, _ = segments(rows.numpy(), cls_id=2)
+>>> next_token_batch(rows, segment_ids=torch.from_numpy(segment_ids)).labels.tolist()
 [[7, 3, -100, 8, -100]]
 """
 

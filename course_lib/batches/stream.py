@@ -24,10 +24,12 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 import numpy as np
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from course_lib.batch import Batch
 from course_lib.masking import MaskPolicy, mask_constant, mask_tokens
@@ -42,7 +44,10 @@ from .shuffling import generator_for, seed_of, shuffled
 class Stream(Protocol):
     """Batches by number. ``fingerprint`` changes with anything that changes a batch."""
 
-    fingerprint: str
+    @property
+    def fingerprint(self) -> str:
+        """A short hash; a run that is resumed asks whether it is the one of before."""
+        ...
 
     def batch(self, step: int) -> Batch:
         """The batch of a step, counted from 0.
@@ -132,6 +137,15 @@ class MLMStream:
         return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:16]
 
 
+class _Options(TypedDict):
+    """What both ways of masking are told, beside the ids and the policy."""
+
+    mask_id: int
+    vocab_size: int
+    special_mask: Bool[Tensor, " v"]
+    generator: torch.Generator
+
+
 def _masked(
     rows: np.ndarray,
     tokenizer: Tokenizer,
@@ -141,12 +155,15 @@ def _masked(
     targets: int | None = None,
 ) -> Batch:
     ids = torch.from_numpy(rows)
-    options = dict(special_mask=tokenizer.special_mask, generator=generator)
-    options |= dict(mask_id=tokenizer.mask_id, vocab_size=tokenizer.vocab_size)
+    options = _Options(
+        mask_id=tokenizer.mask_id,
+        vocab_size=tokenizer.vocab_size,
+        special_mask=tokenizer.special_mask,
+        generator=generator,
+    )
     if targets is None:
-        words = dict(word_start_mask=tokenizer.word_start_mask)
-        words |= dict(word_end_mask=tokenizer.word_end_mask)
-        masked = mask_tokens(ids, policy, **words, **options)
+        starts, ends = tokenizer.word_start_mask, tokenizer.word_end_mask
+        masked = mask_tokens(ids, policy, word_start_mask=starts, word_end_mask=ends, **options)
     else:
         masked = mask_constant(ids, targets, policy, **options)
     if not respect_documents:

@@ -16,10 +16,10 @@ from .errors import (
     UnreadableFile,
 )
 from .hub import load_hub
-from .records import Corpus, Document, Example, Link, Task, split_of, text_id
+from .records import Corpus, Document, Example, Link, PairExample, Task, split_of, text_id
 from .stored_corpus import StoredCorpus
 from .tasks.hub import HUB_TASKS
-from .tasks.labelled import PairExample, SpanExample, SpanTask, TokenExample, TokenTask
+from .tasks.labelled import SpanExample, SpanTask, TokenExample, TokenTask
 from .tasks.loading import TASKS, load_task
 
 __all__ = [

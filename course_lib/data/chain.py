@@ -51,7 +51,7 @@ def chain_corpus() -> Corpus:
         split: tuple(Document.of(_text(rng, follows), NAME) for _ in range(DOCUMENTS[split]))
         for split in SPLITS
     }
-    return Corpus(NAME, "none: made up by a program", **splits)
+    return Corpus(NAME, "none: made up by a program", **splits, notes="")
 
 
 def _text(rng: np.random.Generator, follows: np.ndarray) -> str:

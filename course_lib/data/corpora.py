@@ -77,7 +77,7 @@ def load_corpus(
     if name == "english":
         parts = [_part(part, cache or cache_dir(), progress) for part in PARTS]
         splits = {s: tuple(d for part in parts for d in getattr(part, s)) for s in SPLITS}
-        return Corpus(name, "; ".join(part.licence for part in parts), **splits)
+        return Corpus(name, "; ".join(part.licence for part in parts), **splits, notes="")
     if name == chain.NAME:
         return chain.chain_corpus()
     if name in hub.KNOWN:

@@ -83,6 +83,7 @@ def load_own_corpus(
                     work.mkdir()
                     write_corpus(found, work, name)
         info = read_info(folder)
+        assert info is not None, "it was written just now"
     notes = f"Files: {len(files):,}, of {name}. {info['dropped']}"
     return StoredCorpus(own_files.short_name(name), LICENCE, folder, notes)
 
@@ -93,8 +94,9 @@ def bytes_bar(title: str, files: Iterable[OwnFile], progress: bool) -> tqdm:
     for file in files:
         with naming(file.path):
             size += file.path.stat().st_size
-    scale = dict(unit="B", unit_scale=True, leave=False, disable=not progress)
-    return tqdm(total=size, desc=title, **scale)
+    return tqdm(
+        total=size, desc=title, unit="B", unit_scale=True, leave=False, disable=not progress
+    )
 
 
 def _sha256(path: Path, advance: Advance) -> str:

@@ -193,6 +193,19 @@ class Example:
 
 
 @dataclass(frozen=True)
+class PairExample:
+    """Two texts with one label. group: what must not be in two splits."""
+
+    first: str
+    second: str
+    label: int
+    group: str
+
+    def __post_init__(self) -> None:
+        settle(self)
+
+
+@dataclass(frozen=True)
 class Task:
     """Labelled examples in three splits that share neither a text nor a group.
 
@@ -203,9 +216,9 @@ class Task:
     name: str
     licence: str
     labels: tuple[str, ...]
-    train: tuple[Example, ...]
-    validation: tuple[Example, ...]
-    test: tuple[Example, ...]
+    train: tuple[Example | PairExample, ...]
+    validation: tuple[Example | PairExample, ...]
+    test: tuple[Example | PairExample, ...]
     notes: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -216,7 +229,7 @@ class Task:
         if wrong:
             raise ValueError(f"labels must be 0 .. {len(self.labels) - 1}, got {sorted(wrong)}")
 
-    def examples(self, split: str) -> tuple[Example, ...]:
+    def examples(self, split: str) -> tuple[Example | PairExample, ...]:
         """The examples of ``split``. Raises UnknownName for another name than the three."""
         return of_split(self, split)
 

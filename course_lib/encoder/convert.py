@@ -16,7 +16,7 @@ Cost: one copy of the weights.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -188,6 +188,12 @@ def load_transformers(model: nn.Module | str, auto: str) -> nn.Module:
     return found
 
 
+def _config_of(model: nn.Module) -> Any:
+    """The configuration of theirs, which a class that wraps their model passes on."""
+    # by the stubs, an attribute of a module is a tensor or a module
+    return cast(Any, model).config
+
+
 def check_plain(model: nn.Module) -> None:
     """Raise ValueError if an adapter is in use: its weights would be left behind.
 
@@ -233,9 +239,10 @@ def read_encoder(model: nn.Module | str) -> Weights:
     for what isn't there and for what we can't represent.
     """
     model = load_transformers(model, "AutoModel")
-    kind = model.config.model_type
+    theirs = _config_of(model)
+    kind = theirs.model_type
     body = getattr(model, _BODY.get(kind, ""), model)
-    config = config_from_transformers(model.config)
+    config = config_from_transformers(theirs)
     check_plain(model)
     state = _encoder_state_from(body.state_dict(), kind, config.n_layers)
     _check_used(body, config, kind, state)
@@ -247,10 +254,10 @@ def write_encoder(config: EncoderConfig, state: State) -> nn.Module:
 
     Raises ValueError if ``transformers`` has no model of this shape.
     """
-    from transformers import BertModel, ModernBertModel
+    from transformers import BertConfig, BertModel, ModernBertModel
 
     kind, theirs = kind_of_config(config), config_to_transformers(config)
-    if kind == "bert":
+    if isinstance(theirs, BertConfig):
         model = BertModel(theirs, add_pooling_layer=False)
     else:
         model = ModernBertModel(theirs)
@@ -265,14 +272,14 @@ def read_mlm(model: nn.Module | str) -> Weights:
     for a model without an MLM head, and as ``read_encoder`` does.
     """
     model = load_transformers(model, "AutoModelForMaskedLM")
-    kind, theirs = model.config.model_type, model.state_dict()
+    kind, theirs = _config_of(model).model_type, model.state_dict()
     if kind not in _HEADS or f"{_HEADS[kind]['dense']}.weight" not in theirs:
         raise ValueError(
             f"{type(model).__name__} has no masked-language-model head: load it with "
             "AutoModelForMaskedLM, or use Encoder.from_transformers for the encoder alone"
         )
     config, encoder, training = read_encoder(model)
-    check_head(model.config)
+    check_head(_config_of(model))
     head = _head_state_from(theirs, kind)
     return Weights(config, _under("encoder", encoder) | _under("head", head), training)
 
@@ -282,11 +289,13 @@ def write_mlm(config: EncoderConfig, state: State) -> nn.Module:
 
     Raises ValueError if ``transformers`` has no model of this shape.
     """
-    from transformers import BertForMaskedLM, ModernBertForMaskedLM
+    from transformers import BertConfig, BertForMaskedLM, ModernBertForMaskedLM
 
-    kind = kind_of_config(config)
-    build = BertForMaskedLM if kind == "bert" else ModernBertForMaskedLM
-    model = build(config_to_transformers(config))
+    kind, shape = kind_of_config(config), config_to_transformers(config)
+    if isinstance(shape, BertConfig):
+        model = BertForMaskedLM(shape)
+    else:
+        model = ModernBertForMaskedLM(shape)
     body = _encoder_state_to(_below(state, "encoder"), kind, config.n_layers)
     theirs = _under(_BODY[kind], body) | _head_state_to(_below(state, "head"), kind)
     missing, unexpected = model.load_state_dict(theirs, strict=False)

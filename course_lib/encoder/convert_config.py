@@ -109,7 +109,7 @@ def check_head(config) -> None:
     _one_of(config, (*_BODY_BIASES, "classifier_bias"))
 
 
-def _fields(config) -> dict[str, float]:
+def _fields(config) -> dict[str, Any]:
     """What both kinds call alike, under our names."""
     found = {ours: getattr(config, theirs) for ours, theirs in _FIELDS.items()}
     return found | {"pad_id": config.pad_token_id or 0}

@@ -100,7 +100,7 @@ class FeedForward(nn.Module):
         self.inner = nn.Linear(config.d_model, inner, bias=config.bias)
         self.output = nn.Linear(config.d_ff, config.d_model, bias=config.bias)
 
-    def forward(self, x: Float[Tensor, "b t d"]) -> Float[Tensor, "b t d"]:
+    def forward(self, x: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
         """Every token on its own."""
         x = self.inner(x)
         if self.gated:
@@ -152,12 +152,13 @@ class Encoder(nn.Module):
         super().__init__()
         self.config, self.variable_length = config, False
         self.embedding = Embedding(config)
-        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
+        blocks = [Block(config, layer) for layer in range(config.n_layers)]
+        self.blocks = nn.ModuleList(blocks)
         self.final_norm = _norm(config) if config.norm == "pre" else nn.Identity()
         self.apply(self._init)
         # 2L additions to the stream: keep its variance from growing with depth (GPT-2)
         std = config.init_std / math.sqrt(2 * config.n_layers)
-        for block in self.blocks:
+        for block in blocks:
             for layer in (block.attention.output, block.feed_forward.output):
                 nn.init.trunc_normal_(layer.weight, std=std)
 
@@ -174,7 +175,7 @@ class Encoder(nn.Module):
         input_ids: Int[Tensor, "b t"],
         *,
         segment_ids: Int[Tensor, "b t"] | None = None,
-        position_ids: Int[Tensor, "b t"] | None = None,
+        position_ids: Int[Tensor, "*b t"] | None = None,
         token_type_ids: Int[Tensor, "b t"] | None = None,
         causal: bool = False,
         positions: Int[Tensor, " n"] | None = None,

@@ -75,8 +75,10 @@ class _Sum:
     def add(self, loss: Loss) -> None:
         self.total = self.total + loss.total.double()
         self.count += loss.count
-        known = self.correct is not None and loss.correct is not None
-        self.correct = self.correct + loss.correct if known else None
+        if self.correct is None or loss.correct is None:
+            self.correct = None
+        else:
+            self.correct = self.correct + loss.correct
 
     def over(self, workers: Workers) -> Evaluation | None:
         """The mean over all workers' tokens, or None if there are none; all workers must call."""

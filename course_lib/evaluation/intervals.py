@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Num
 from torch import Tensor
 
 from course_lib.settings import settle
@@ -57,8 +57,8 @@ class Interval:
 
 
 def bootstrap_interval(
-    totals: Float[Tensor, " n"] | Sequence[float],
-    counts: Float[Tensor, " n"] | Sequence[float] | None = None,
+    totals: Num[Tensor, " n"] | Num[np.ndarray, " n"] | Sequence[float],
+    counts: Num[Tensor, " n"] | Num[np.ndarray, " n"] | Sequence[float] | None = None,
     *,
     generator: torch.Generator,
     level: float = 0.95,
@@ -110,7 +110,7 @@ Counts = np.ndarray
 def interval_of_sums(
     score: Callable[[Counts], Counts],
     counts: Counts,
-    groups: Sequence[Hashable] | None = None,
+    groups: Sequence[Hashable] | np.ndarray | None = None,
     *,
     generator: torch.Generator,
     level: float = 0.95,
@@ -142,12 +142,12 @@ def interval_of_sums(
     return Interval(float(score(sums.sum(0, keepdims=True))[0]), float(low), float(high), level)
 
 
-def _numbered(groups: Sequence[Hashable]) -> np.ndarray:
+def _numbered(groups: Sequence[Hashable] | np.ndarray) -> np.ndarray:
     number: dict[Hashable, int] = {}
     return np.array([number.setdefault(group, len(number)) for group in groups], dtype=np.int64)
 
 
-def seed_interval(scores: Sequence[float], level: float = 0.95) -> Interval:
+def seed_interval(scores: Sequence[float] | np.ndarray, level: float = 0.95) -> Interval:
     """Mean over seeds and Student's interval: mean +- t s / sqrt(n) (for three seeds, t = 4.3).
 
     It says how a run with another seed may come out, on the same test texts; the bootstrap

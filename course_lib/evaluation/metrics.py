@@ -83,9 +83,9 @@ def mcc_of(sums: Counts) -> Counts:
 
 
 def classification_scores(
-    truth: Sequence[int],
-    guess: Sequence[int],
-    groups: Sequence[Hashable] | None = None,
+    truth: Sequence[int] | np.ndarray,
+    guess: Sequence[int] | np.ndarray,
+    groups: Sequence[Hashable] | np.ndarray | None = None,
     *,
     generator: torch.Generator,
     level: float = 0.95,
@@ -109,7 +109,7 @@ def classification_scores(
 def entity_scores(
     truth: Sequence[Sequence[str]],
     guess: Sequence[Sequence[str]],
-    groups: Sequence[Hashable] | None = None,
+    groups: Sequence[Hashable] | np.ndarray | None = None,
     *,
     generator: torch.Generator,
     level: float = 0.95,
@@ -171,7 +171,7 @@ def span_scores(
     texts: Sequence[str],
     truth: Sequence[Span],
     guess: Sequence[Span | None],
-    groups: Sequence[Hashable] | None = None,
+    groups: Sequence[Hashable] | np.ndarray | None = None,
     *,
     generator: torch.Generator,
     level: float = 0.95,
@@ -183,10 +183,8 @@ def span_scores(
     """
     _same_length(texts, truth)
     _same_length(texts, guess)
-    truth, guess = (
-        [span and (trimmed(text, span) or span) for text, span in zip(texts, side, strict=True)]
-        for side in (truth, guess)
-    )
+    truth = [_bare(*pair) for pair in zip(texts, truth, strict=True)]
+    guess = [span and _bare(text, span) for text, span in zip(texts, guess, strict=True)]
     ones = np.ones(len(texts))
     exact = np.array([a == b for a, b in zip(truth, guess, strict=True)])
     overlap = np.array([word_f1(*triple) for triple in zip(texts, truth, guess, strict=True)])
@@ -195,6 +193,11 @@ def span_scores(
         name: sure(ratio, np.stack([values, ones], axis=1), groups)
         for name, values in (("span_f1", overlap), ("exact_match", exact))
     }
+
+
+def _bare(text: str, span: Span) -> Span:
+    """The span without white space at its ends; one of nothing else as it is."""
+    return trimmed(text, span) or span
 
 
 def word_f1(text: str, truth: Span, guess: Span | None) -> float:
@@ -214,6 +217,6 @@ def _words(text: str) -> list[str]:
     return [text[start:stop].casefold() for start, stop in word_spans(text)]
 
 
-def _same_length(one: Sequence, other: Sequence) -> None:
+def _same_length(one: Sequence | np.ndarray, other: Sequence | np.ndarray) -> None:
     if len(one) != len(other):
         raise ValueError(f"truth and guess must be equally many, got {len(one)} and {len(other)}")

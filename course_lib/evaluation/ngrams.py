@@ -30,7 +30,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer, Num
 from torch import Tensor
 
 from course_lib.batch import IGNORE, Batch
@@ -74,7 +74,7 @@ class NgramModel:
     contexts: tuple[_Counts, ...]
 
     def probabilities(
-        self, contexts: Int[np.ndarray, "n order-1"], targets: Int[np.ndarray, " n"]
+        self, contexts: Num[np.ndarray, "n k"], targets: Num[np.ndarray, " n"]
     ) -> Float[np.ndarray, " n"]:
         """p(target | context) for each pair.
 
@@ -89,7 +89,7 @@ class NgramModel:
             )
         return self._mix(self._looked_up(contexts, targets))
 
-    def nll(self, tokens: Int[np.ndarray, " n"]) -> float:
+    def nll(self, tokens: Integer[np.ndarray, " n"]) -> float:
         """Mean nats per token of a text, over all tokens but those in ``never``.
 
         The first tokens have a shorter context. Raises ValueError if nothing is to be predicted.
@@ -136,7 +136,7 @@ class NgramModel:
 
 
 def fit_ngrams(
-    tokens: Int[np.ndarray, " n"],
+    tokens: Integer[np.ndarray, " n"],
     vocab_size: int,
     *,
     order: int = 2,
@@ -176,7 +176,7 @@ def fit_ngrams(
     return NgramModel(vocab_size, order, kappas, never, tuple(grams), tuple(contexts))
 
 
-def tune_ngrams(model: NgramModel, held_out: Int[np.ndarray, " n"]) -> NgramModel:
+def tune_ngrams(model: NgramModel, held_out: Integer[np.ndarray, " n"]) -> NgramModel:
     """The same counts with the kappas that give ``held_out`` the least NLL, found order by order.
 
     p_1 is tuned alone, then p_2 given p_1, and so on: each is a search along one number (golden

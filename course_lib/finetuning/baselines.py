@@ -36,7 +36,7 @@ from course_lib.evaluation import Interval
 from .kinds import judge
 from .rows import kind_of
 
-Texts = Sequence[Example] | Sequence[PairExample]
+Texts = Sequence[Example | PairExample]
 Tagged = Sequence[TokenExample]
 
 

@@ -8,7 +8,7 @@ Cost: a forward pass over at most two rows of each split.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .heads import TaskModel
 from .prediction import row_logits
@@ -34,7 +34,7 @@ def check_split(train: Sequence[AnyExample], examples: Sequence[AnyExample], spl
 
 
 def check_rows(
-    model: TaskModel, parts: dict[str, Sequence[Row]], *, pad_id: int, precision: str
+    model: TaskModel, parts: Mapping[str, Sequence[Row]], *, pad_id: int, precision: str
 ) -> None:
     """Raise ValueError if the model can't read the longest row of each part, or that with the
     highest token id.

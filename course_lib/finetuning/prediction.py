@@ -42,7 +42,7 @@ def row_logits(
     device, training = next(model.parameters()).device, model.training
     precision = hardware.precision(device) if precision == "auto" else precision
     batches, places = sorted_batches(rows, batch_size, pad_id)
-    found: list[Tensor | None] = [None] * len(rows)
+    found: dict[int, Tensor] = {}
     at = iter(places)
     model.eval()
     try:
@@ -55,7 +55,7 @@ def row_logits(
                 found[i] = _without_padding(model, line, len(rows[i])).clone()
     finally:
         model.train(training)
-    return found
+    return [found[i] for i in range(len(rows))]
 
 
 def _without_padding(model: nn.Module, logits: Tensor, length: int) -> Tensor:

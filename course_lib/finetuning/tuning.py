@@ -64,6 +64,7 @@ from .rows import AnyExample, Row, encode_examples, kind_of
 from .stream import TaskStream, sorted_batches
 
 AnyTask = Task | TokenTask | SpanTask
+PARTS = ("training", "validation", "scored")
 
 
 @dataclass(frozen=True)
@@ -266,7 +267,7 @@ class _Attempt:
             table, rows = store.looked_up(*data.rows)
             trained, pad = model.on(table.to(device)), 0
         else:
-            parts = dict(zip(("training", "validation", "scored"), rows, strict=True))
+            parts: dict[str, list[Row]] = dict(zip(PARTS, rows, strict=True))
             check_rows(model, parts, pad_id=pad, precision=config.precision)
         encoding = time.perf_counter() - started
         return cls(model, data, config, trained, rows, pad, n_trainable, encoding)

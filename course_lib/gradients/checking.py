@@ -265,7 +265,7 @@ def step_curve(
     f: Callable[[np.ndarray], float],
     x: Float[np.ndarray, "*shape"],
     gradient: Float[np.ndarray, "*shape"],
-    steps: Sequence[float],
+    steps: Sequence[float] | Float[np.ndarray, " s"],
     *,
     order: int = 2,
 ) -> Float[np.ndarray, " s"]:

@@ -91,8 +91,7 @@ def mask_tokens(
     tables = (special_mask, word_start_mask, word_end_mask)
     check_arguments(input_ids, policy, mask_id, vocab_size, *tables)
     special_ids = _positions(special_mask)
-    # without a table of starts the unit is the token: that is checked
-    if policy.unit == "token" or word_start_mask is None:
+    if policy.unit == "token":
         score, level = _uniform(input_ids.shape, generator), policy.rate
     else:
         score, level = _group_scores(input_ids, policy, tables, generator)
@@ -149,7 +148,7 @@ def _look_up(table: Shaped[Tensor, " v"], ids: Int[Tensor, "b t"]) -> Shaped[Ten
 def _group_scores(
     ids: Int[Tensor, "b t"],
     policy: MaskPolicy,
-    tables: tuple[Bool[Tensor, " v"], Bool[Tensor, " v"], Bool[Tensor, " v"] | None],
+    tables: tuple[Bool[Tensor, " v"], Bool[Tensor, " v"] | None, Bool[Tensor, " v"] | None],
     generator: torch.Generator,
 ) -> tuple[Float[Tensor, "b t"], float]:
     """A score for each token, equal within its word, and the level up to which a word is taken.
@@ -157,10 +156,12 @@ def _group_scores(
     The words of all rows stand in one line, and each has one draw. So padding, which holds none,
     costs no draw.
     """
+    special_mask, word_start_mask, word_end_mask = tables
+    assert word_start_mask is not None, "check_arguments asks for it"
     spans = policy.unit == "span"
     # places around each row: spans reach in and out over its edges
     gap = policy.max_span - 1 if spans else 0
-    place = _places(ids, *tables, gap)
+    place = _places(ids, special_mask, word_start_mask, word_end_mask, gap)
     draw = _uniform((int(place[-1]) + 1 + gap,), generator)
     if spans:
         draw.index_fill_(0, _covered(draw, span_bounds(policy, draw.device)), 0.0)

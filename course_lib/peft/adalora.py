@@ -48,16 +48,19 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
-from torch.optim import optimizer as optim
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 from torch.utils.hooks import RemovableHandle
 
 from .fused import check_own_forward
 from .lora import low_rank, plus
 from .method import Config, Plan, at_least, check_dropout, check_rank, trained_dtype
 from .site import Layer
-from .targets import QUERY, VALUE, find_modules, is_linear, sizes
+from .targets import QUERY, VALUE, find_modules, is_linear, sizes, weight_of
 
 PARTS = ("P", "values", "Q")
 
@@ -129,24 +132,25 @@ class AdaLoRAConfig(Config):
 
 
 class AdaLoRALayer(Layer):
-    """P, l and Q for one linear layer."""
+    """P, l and Q for one linear layer. kept: which triplets the last cut has left."""
+
+    kept: Bool[Tensor, " r"]
 
     def __init__(self, base: nn.Module, config: AdaLoRAConfig, generator: torch.Generator) -> None:
         super().__init__()
         r, self.scale, self.dropout = config.rank, config.scale, config.dropout
-
-        like = dict(device=base.weight.device, dtype=trained_dtype(base.weight))
+        device, dtype = weight_of(base).device, trained_dtype(weight_of(base))
 
         def small(*shape: int) -> nn.Parameter:
-            return nn.Parameter((torch.randn(*shape, generator=generator) * 0.02).to(**like))
+            return nn.Parameter((torch.randn(*shape, generator=generator) * 0.02).to(device, dtype))
 
         n_out, n_in = sizes(base)
         self.P, self.Q = small(n_out, r), small(r, n_in)
-        self.values = nn.Parameter(torch.zeros(r, **like))
+        self.values = nn.Parameter(torch.zeros(r, device=device, dtype=dtype))
         for part in PARTS:
             self.register_buffer(f"smooth_{part}", torch.zeros_like(getattr(self, part).data))
             self.register_buffer(f"unsteady_{part}", torch.zeros_like(getattr(self, part).data))
-        self.register_buffer("kept", torch.ones(r, dtype=torch.bool, device=base.weight.device))
+        self.register_buffer("kept", torch.ones(r, dtype=torch.bool, device=device))
         # set on the first layer only, which keeps the number of steps in the model's state
         self.budget: Budget | None = None
 
@@ -293,8 +297,8 @@ def _watch(watcher: Budget) -> None:
     """Let a budget see every step of every optimiser; PyTorch is asked for it by the first one."""
     _WATCHING.add(watcher)
     if not _HOOKS:
-        _HOOKS.append(optim.register_optimizer_step_pre_hook(_before_step))
-        _HOOKS.append(optim.register_optimizer_step_post_hook(_after_step))
+        _HOOKS.append(register_optimizer_step_pre_hook(_before_step))
+        _HOOKS.append(register_optimizer_step_post_hook(_after_step))
 
 
 def _before_step(optimizer: torch.optim.Optimizer, args: tuple, kwargs: dict) -> None:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -78,15 +78,17 @@ class RoundedBias(Layer):
         super().__init__()
         self.dtype = dtype
 
-    def forward(self, base: nn.Module, *args: object, **kwargs: object) -> object:
+    def forward(self, base: nn.Module, *args: Any, **kwargs: Any) -> Any:
         """The module's output with the rounded bias."""
-        own = base._parameters["bias"]
-        base._parameters["bias"] = own.to(self.dtype)
+        # for the call a tensor stands there, which is no parameter
+        parameters: dict[str, Any] = base._parameters
+        own = base.get_parameter("bias")
+        parameters["bias"] = own.to(self.dtype)
         try:
             return plain(base, *args, **kwargs)
         finally:
-            base._parameters["bias"] = own
+            parameters["bias"] = own
 
     def merged(self, base: nn.Module) -> dict[str, Tensor]:
         """The rounded bias."""
-        return {"bias": base._parameters["bias"].to(self.dtype)}
+        return {"bias": base.get_parameter("bias").to(self.dtype)}

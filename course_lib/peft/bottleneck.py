@@ -36,7 +36,15 @@ from torch import Tensor, nn
 from .fused import check_own_forward
 from .method import Config, Plan, at_least, trained_dtype
 from .site import Layer, plain
-from .targets import ATTENTION_OUTPUT, FEED_FORWARD_NORM, OUTPUT, find_modules, is_linear, sizes
+from .targets import (
+    ATTENTION_OUTPUT,
+    FEED_FORWARD_NORM,
+    OUTPUT,
+    find_modules,
+    is_linear,
+    sizes,
+    weight_of,
+)
 
 ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu, "swish": F.silu}
 
@@ -87,11 +95,10 @@ class BottleneckConfig(Config):
                         f"{name} normalises before its layer; Pfeiffer's adapter needs the norm "
                         "after it. Take BottleneckConfig(targets=(OUTPUT,))"
                     )
-                layers[name] = NormBottleneck(
-                    module.weight.shape[-1], module.weight, self, generator
-                )
+                weight = weight_of(module)
+                layers[name] = NormBottleneck(weight.shape[-1], weight, self, generator)
             elif is_linear(module):
-                layers[name] = Bottleneck(sizes(module)[0], module.weight, self, generator)
+                layers[name] = Bottleneck(sizes(module)[0], weight_of(module), self, generator)
         if not layers:
             raise ValueError(
                 f"targets: {self.targets} match no linear layer and no layer norm, but "
@@ -140,6 +147,6 @@ class Bottleneck(Layer):
 class NormBottleneck(Bottleneck):
     """Pfeiffer's: inside of the norm that closes a block."""
 
-    def forward(self, base: nn.LayerNorm, s: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
+    def forward(self, base: nn.Module, s: Float[Tensor, "... d"]) -> Float[Tensor, "... d"]:
         """LN(s + adapter(LN(s)))."""
         return plain(base, s + self.adapter(plain(base, s)))

@@ -37,7 +37,7 @@ from .fused import check_own_forward
 from .lora import LoRAConfig, LoRALayer
 from .method import Plan, check_rank
 from .site import plain
-from .targets import as_matrix, as_weight, find_modules, is_linear
+from .targets import as_matrix, as_weight, bias_of, find_modules, is_linear
 
 
 @dataclass(frozen=True)
@@ -70,18 +70,23 @@ class DoRALayer(LoRALayer):
         dropout = self.dropout if self.training else 0.0
         dropped, out = apply_dropout(x, dropout).to(self.A.dtype), plain(base, x)
         if dropout:
-            there = F.linear(dropped, as_matrix(base).to(self.A.dtype))
+            there = F.linear(dropped, self._matrix(base))
         else:
-            there = out if base.bias is None else out - base.bias
+            there = out if (bias := bias_of(base)) is None else out - bias
         gain = self.magnitude / self._direction(base).norm(dim=1)
         beside = self.scale * F.linear(F.linear(dropped, self.A), self.B)
         return out + ((gain - 1) * there + gain * beside).to(out.dtype)
 
+    def _matrix(self, base: nn.Module) -> Float[Tensor, "o i"]:
+        """W, in the adapter's precision."""
+        matrix = as_matrix(base)
+        assert matrix is not None, "build refuses a quantised one"
+        return matrix.to(self.A.dtype)
+
     @torch.no_grad()
     def _direction(self, base: nn.Module) -> Float[Tensor, "o i"]:
         """V."""
-        matrix = as_matrix(base).to(self.A.dtype)
-        return torch.addmm(matrix, self.B, self.A, alpha=self.scale)
+        return torch.addmm(self._matrix(base), self.B, self.A, alpha=self.scale)
 
     def merged(self, base: nn.Module) -> dict[str, Tensor]:
         """m V / |V|."""

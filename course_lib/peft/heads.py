@@ -78,8 +78,8 @@ def head_swaps(
     for name in names:
         parent, _, child = name.rpartition(".")
         owner = model.get_submodule(parent)
-        given = isinstance(head, nn.Module) and name == names[-1]
-        own = head if given else copy.deepcopy(owner._modules[child])
+        given = head if isinstance(head, nn.Module) and name == names[-1] else None
+        own = copy.deepcopy(owner.get_submodule(child)) if given is None else given
         for parameter in own.parameters():
             parameter.data = parameter.data.to(like.device, trained_dtype(parameter))
         own.to(like.device)
@@ -91,13 +91,14 @@ def head_swaps(
 
 def as_the_base(swap: Swap) -> None:
     """Cast a head that stays for good to the type of the one that it replaces."""
-    waiting = next(swap.waiting().parameters(), None)
-    if waiting is not None:
-        swap.own.to(waiting.dtype)
-    for key, hook in list(swap.own._forward_pre_hooks.items()):
+    own, before = swap.own, swap.waiting()
+    assert isinstance(own, nn.Module) and isinstance(before, nn.Module), "a head is a module"
+    if (like := next(before.parameters(), None)) is not None:
+        own.to(like.dtype)
+    for key, hook in list(own._forward_pre_hooks.items()):
         if hook is _to_float32:
-            del swap.own._forward_pre_hooks[key]
-            swap.own._forward_pre_hooks_with_kwargs.pop(key, None)
+            del own._forward_pre_hooks[key]
+            own._forward_pre_hooks_with_kwargs.pop(key, None)
 
 
 def _beside_the_base(model: nn.Module) -> tuple[str, ...]:
@@ -115,7 +116,8 @@ def _has_weights(module: nn.Module) -> bool:
 
 def _to_float32(module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
     def cast(value: object) -> object:
-        low = isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16)
-        return value.to(next(module.parameters()).dtype) if low else value
+        if isinstance(value, Tensor) and value.dtype in (torch.bfloat16, torch.float16):
+            return value.to(next(module.parameters()).dtype)
+        return value
 
     return tuple(map(cast, args)), {name: cast(value) for name, value in kwargs.items()}

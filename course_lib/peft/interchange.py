@@ -27,6 +27,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -39,8 +40,8 @@ from .adalora import AdaLoRAConfig
 from .dora import DoRAConfig
 from .lora import LoRAConfig
 from .method import Config
-from .prefix import PrefixConfig
-from .prompt import PromptConfig
+from .prefix import PrefixConfig, PrefixLayer
+from .prompt import PromptConfig, PromptLayer
 from .site import Layer, Swap
 from .storage import AdapterError
 
@@ -157,11 +158,14 @@ def places(
             yield f"{prefix}{path}.{theirs}".replace("..", "."), getattr(layer, mine)
     first = next(iter(layers.values()))
     if isinstance(config, PromptConfig):
+        assert isinstance(first, PromptLayer)
         yield "prompt_embeddings", first.vectors
     if isinstance(config, PrefixConfig):
+        assert isinstance(first, PrefixLayer)
         source = first.shared[0]
         yield "prompt_embeddings", source.rows if source.mlp is None else source.mlp(source.rows)
     for swap in heads:
+        assert isinstance(swap.own, nn.Module), "a head is a module"
         for name, tensor in swap.own.state_dict().items():
             yield f"{prefix}{swap.path}.{name}", tensor
 
@@ -181,7 +185,7 @@ def _settings(
         task = None
     if isinstance(config, (PrefixConfig, PromptConfig)):
         return _settings_of_tokens(model, config, layers, task)
-    if config.kind not in PARTS:
+    if config.kind not in PARTS or not isinstance(config, (AdaLoRAConfig, LoRAConfig)):
         raise AdapterError(f"peft has no method like {config.kind!r}: use save(path)")
     transposed = any(type(model.get_submodule(p)).__name__ == "Conv1D" for p in layers)
     values = {"task_type": task, "target_modules": sorted(layers), "bias": "none"}
@@ -208,7 +212,7 @@ def _settings_of_tokens(
     Raises AdapterError where ``peft`` puts it elsewhere.
     """
     name, shape = type(model).__name__, getattr(model, "config", None)
-    if not hasattr(shape, "num_attention_heads"):
+    if shape is None or not hasattr(shape, "num_attention_heads"):
         raise AdapterError(f"{name} is no model of transformers: use save(path)")
     if shape.is_encoder_decoder:
         raise AdapterError(f"{config.kind}: in {name}, peft's goes to other places: use save(path)")
@@ -227,7 +231,9 @@ def _settings_of_tokens(
             "prefix: peft moves the text's positions by n_tokens: attach PrefixConfig(shift=True), "
             "or use save(path)"
         )
-    width = next(iter(layers.values())).shared[0].d
+    first = next(iter(layers.values()))
+    assert isinstance(first, PrefixLayer)
+    width = first.shared[0].d
     heads = width * shape.num_attention_heads // shape.hidden_size
     values |= {"token_dim": width, "num_attention_heads": heads}
     values |= {"peft_type": "PREFIX_TUNING", "encoder_hidden_size": shape.hidden_size}
@@ -237,11 +243,11 @@ def _settings_of_tokens(
 def _configuration(folder: Path, values: dict, tensors: dict[str, Tensor]) -> Config:
     """The method here that does what the file's does there."""
     kind = values.get("peft_type")
-    p = values.get("num_virtual_tokens")
+    tokens = {"n_tokens": values.get("num_virtual_tokens")}
     if kind == "PREFIX_TUNING":
-        return PrefixConfig(n_tokens=p, shift=True)
+        return PrefixConfig.from_values(tokens | {"shift": True})
     if kind == "PROMPT_TUNING":
-        return PromptConfig(n_tokens=p)
+        return PromptConfig.from_values(tokens)
     if kind not in ("LORA", "ADALORA"):
         raise AdapterError(
             f"{folder}: peft_type is {kind!r}; this package reads LORA, ADALORA, PREFIX_TUNING and "
@@ -249,7 +255,7 @@ def _configuration(folder: Path, values: dict, tensors: dict[str, Tensor]) -> Co
         )
     inside = re.compile(r"base_model\.model\.(.+)\.lora_A(?:\.weight)?")
     paths = [found[1] for key in tensors if (found := inside.fullmatch(key))]
-    common = dict(
+    common: dict[str, Any] = dict(
         dropout=values.get("lora_dropout", 0.0), targets=tuple(map(re.escape, sorted(paths)))
     )
     if kind == "LORA":

@@ -49,7 +49,17 @@ from course_lib.encoder.dropout import dropout as apply_dropout
 from .fused import check_own_forward
 from .method import Config, Plan, at_least, check_dropout, check_rank, trained_dtype
 from .site import Layer, plain
-from .targets import QUERY, VALUE, as_matrix, as_weight, find_modules, is_linear, sizes
+from .targets import (
+    QUERY,
+    VALUE,
+    as_matrix,
+    as_weight,
+    bias_of,
+    find_modules,
+    is_linear,
+    sizes,
+    weight_of,
+)
 
 
 @dataclass(frozen=True)
@@ -95,9 +105,9 @@ class LoRALayer(Layer):
         n_out, n_in = sizes(base)
         bound = n_in**-0.5  # as a linear layer of PyTorch starts
         start = torch.empty(config.rank, n_in).uniform_(-bound, bound, generator=generator)
-        like = dict(device=base.weight.device, dtype=trained_dtype(base.weight))
-        self.A = nn.Parameter(start.to(**like))
-        self.B = nn.Parameter(torch.zeros(n_out, config.rank, **like))
+        device, dtype = weight_of(base).device, trained_dtype(weight_of(base))
+        self.A = nn.Parameter(start.to(device, dtype))
+        self.B = nn.Parameter(torch.zeros(n_out, config.rank, device=device, dtype=dtype))
 
     def forward(self, base: nn.Module, x: Float[Tensor, "... i"]) -> Float[Tensor, "... o"]:
         """W x + b + s B A x."""
@@ -136,11 +146,11 @@ def low_rank(
     weight = as_matrix(base)
     # a small update would be lost in a weight of lower precision
     mixed = weight is None or weight.dtype != a.dtype
-    if few or dropout or mixed or weight.requires_grad:
+    if weight is None or mixed or few or dropout or weight.requires_grad:
         beside = scale * F.linear(F.linear(apply_dropout(x, dropout).to(a.dtype), a), b)
         out = plain(base, x)
         return out + beside.to(out.dtype)
-    return _OneProduct.apply(x, weight, base.bias, a, b, scale)
+    return _OneProduct.apply(x, weight, bias_of(base), a, b, scale)
 
 
 class _OneProduct(torch.autograd.Function):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,16 +20,24 @@ from .site import Layer, Swap
 from .targets import sizes
 
 
+class Watcher(Protocol):
+    """What lives as long as the adapter: AdaLoRA's budget."""
+
+    def finish(self) -> None:
+        """Called when stored weights have been taken up: it has nothing to do any more."""
+        ...
+
+
 @dataclass
 class Plan:
     """What is to be put into a model. layers: by the name of the module they go to.
 
-    watcher: an object that lives as long as the adapter (AdaLoRA's budget).
+    watcher: see there.
     """
 
     layers: dict[str, Layer] = field(default_factory=dict)
     swaps: list[Swap] = field(default_factory=list)
-    watcher: object | None = None
+    watcher: Watcher | None = None
 
 
 @dataclass(frozen=True)

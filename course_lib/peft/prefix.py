@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -42,9 +42,9 @@ from course_lib.encoder.dropout import attention_with_dropout
 
 from .architectures import architecture
 from .method import Config, Plan, at_least, trained_dtype
-from .prompt import by_name, cached, find_encoder, first_position
+from .prompt import by_name, find_encoder, first_position
 from .site import Layer, plain
-from .targets import ATTENTION, KEY, find_modules, is_linear, sizes
+from .targets import ATTENTION, KEY, find_modules, is_linear, sizes, weight_of
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class PrefixConfig(Config):
                 "targets"
             )
         source = PrefixSource(
-            len(sites), widths.pop(), self, next(iter(sites.values())).weight, generator
+            len(sites), widths.pop(), self, weight_of(next(iter(sites.values()))), generator
         )
         layers: dict[str, Layer] = {name: PrefixLayer(i, source) for i, name in enumerate(sites)}
         if self.shift:
@@ -103,6 +103,7 @@ class PrefixConfig(Config):
     def now(self, layers: Mapping[str, Layer]) -> PrefixConfig:
         """Without the network, once it is folded."""
         first = next(iter(layers.values()))
+        assert isinstance(first, PrefixLayer)
         return replace(self, hidden=0) if first.shared[0].mlp is None else self
 
 
@@ -114,14 +115,16 @@ class PrefixSource(nn.Module):
     ) -> None:
         super().__init__()
         p, m = config.n_tokens, config.hidden
-        self.d, self.mlp = d, None
+        self.d = d
+        self.mlp: nn.Sequential | None = None
         width = d if m else 2 * n_layers * d
         self.rows = nn.Parameter(
             torch.randn(p, width, generator=generator) * (1.0 if m else config.std)
         )
         if m:
-            self.mlp = nn.Sequential(nn.Linear(d, m), nn.Tanh(), nn.Linear(m, 2 * n_layers * d))
-            for linear in (self.mlp[0], self.mlp[2]):
+            inner, last = nn.Linear(d, m), nn.Linear(m, 2 * n_layers * d)
+            self.mlp = nn.Sequential(inner, nn.Tanh(), last)
+            for linear in (inner, last):
                 bound = linear.in_features**-0.5
                 for parameter in (linear.weight, linear.bias):
                     nn.init.uniform_(parameter, -bound, bound, generator=generator)
@@ -133,10 +136,14 @@ class PrefixSource(nn.Module):
         """
         part = slice(2 * layer * self.d, 2 * (layer + 1) * self.d)
         if self.mlp is None:
-            return self.rows[:, part].split(self.d, dim=1)
-        last = self.mlp[2]
-        inner = self.mlp[:2](self.rows)  # (p, m)
-        return F.linear(inner, last.weight[part], last.bias[part]).split(self.d, dim=1)
+            rows = self.rows[:, part]
+        else:
+            last = self.mlp[2]
+            assert isinstance(last, nn.Linear)
+            inner = self.mlp[:2](self.rows)  # (p, m)
+            rows = F.linear(inner, last.weight[part], last.bias[part])
+        keys, values = rows.split(self.d, dim=1)
+        return keys, values
 
 
 class PrefixLayer(Layer):
@@ -159,7 +166,7 @@ class PrefixLayer(Layer):
         if index == 0:
             self.source = source
 
-    def forward(self, base: nn.Module, *args: object, **kwargs: object) -> object:
+    def forward(self, base: nn.Module, *args: Any, **kwargs: Any) -> Any:
         """The attention with the prefix in front.
 
         Raises ValueError if it does not call scaled_dot_product_attention.
@@ -192,7 +199,7 @@ class LaterText(Layer):
         super().__init__()
         self.p = p
 
-    def forward(self, base: nn.Module, *args: object, **kwargs: object) -> object:
+    def forward(self, base: nn.Module, *args: Any, **kwargs: Any) -> Any:
         """The encoder's output; ``position_ids`` are moved by p, or made."""
         kwargs = by_name(base, args, kwargs)
         places = kwargs.get("position_ids")
@@ -200,7 +207,7 @@ class LaterText(Layer):
             given = kwargs.get("input_ids")
             given = kwargs["inputs_embeds"][..., 0] if given is None else given
             past, first = kwargs.get("past_key_values"), first_position(base)
-            before = past.get_seq_length() if cached(past) else 0
+            before = 0 if past is None else past.get_seq_length()
             places = torch.arange(before, before + given.shape[1], device=given.device)[None]
             if first and not given.is_floating_point():
                 # RoBERTa gives padding a place of its own

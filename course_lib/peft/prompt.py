@@ -27,7 +27,7 @@ import inspect
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -36,7 +36,7 @@ from torch import Tensor, nn
 
 from .method import Config, Plan, at_least, trained_dtype
 from .site import Layer, plain
-from .targets import named_modules
+from .targets import named_modules, weight_of
 
 _OTHER_TABLES = re.compile("position|wpe|token_type|segment|relative")
 _FILLED = {"segment_ids": 1, "attention_mask": 1, "token_type_ids": 0}
@@ -65,7 +65,7 @@ class PromptConfig(Config):
         blocks.
         """
         encoder, table = find_encoder(model, skip)
-        weight = model.get_submodule(encoder).get_submodule(table).weight
+        weight = weight_of(model.get_submodule(encoder).get_submodule(table))
         return Plan({encoder: PromptLayer(table, weight, self, generator)})
 
 
@@ -78,7 +78,9 @@ def find_encoder(model: nn.Module, skip: Sequence[str] = ()) -> tuple[str, str]:
     named = named_modules(model, skip)
     start = ""
     if getattr(getattr(model, "config", None), "is_encoder_decoder", False):
-        start = next(name for name, m in named if m is model.get_encoder())
+        # by the stubs, an attribute of a module is a tensor or a module
+        its = cast(Any, model).get_encoder()
+        start = next(name for name, m in named if m is its)
         named = [(f"{start}.{n}", m) for n, m in named_modules(model.get_submodule(start))]
     tables = [(name, m) for name, m in named if isinstance(m, nn.Embedding)]
     # a table of positions may have more rows than that of tokens
@@ -123,7 +125,7 @@ class PromptLayer(Layer):
             start = (torch.randn(p, d, generator=generator) * 0.02).to(weight)
         self.vectors = nn.Parameter(start.to(trained_dtype(weight)))  # (p, d)
 
-    def forward(self, base: nn.Module, *args: object, **kwargs: object) -> object:
+    def forward(self, base: nn.Module, *args: Any, **kwargs: Any) -> Any:
         """The encoder's output for the text, which has seen the prompt.
 
         Raises ValueError where a row holds several documents (the prompt could belong to one of
@@ -219,7 +221,7 @@ def by_name(module: nn.Module, args: tuple, kwargs: dict) -> dict:
     return dict(zip(names, args, strict=False)) | kwargs
 
 
-def cached(past: object) -> bool:
+def cached(past: Any) -> bool:
     """Whether a cache of keys and values holds something already."""
     return past is not None and past.get_seq_length() > 0
 
@@ -227,12 +229,12 @@ def cached(past: object) -> bool:
 def first_position(encoder: nn.Module) -> int:
     """The position of a row's first token: 0, or the one behind that of padding (RoBERTa)."""
     for name, module in encoder.named_modules():
-        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None):
-            return module.padding_idx + 1
+        if name.endswith("position_embeddings") and (i := getattr(module, "padding_idx", None)):
+            return i + 1
     return 0
 
 
-def _without_prompt(base: nn.Module, out: object, p: int, t: int) -> object:
+def _without_prompt(base: nn.Module, out: Any, p: int, t: int) -> Any:
     """Drop the first p places of all hidden states and attention maps (of t), and pool again."""
     if isinstance(out, Tensor):
         return out[:, p:]
@@ -245,5 +247,5 @@ def _without_prompt(base: nn.Module, out: object, p: int, t: int) -> object:
         ]
         out[name] = tuple(cut) if isinstance(value, tuple) else cut[0]
     if out.get("pooler_output") is not None:
-        out["pooler_output"] = base.pooler(out.last_hidden_state)
+        out["pooler_output"] = base.get_submodule("pooler")(out.last_hidden_state)
     return out

@@ -99,7 +99,8 @@ def check_alone(model: nn.Module) -> None:
                 f"{sorted(handles(module))}: detach them, or attach to that part under another name"
             )
         for slot in (SLOT, ASIDE):
-            foreign = set(module._modules[slot]._modules) - mine if slot in module._modules else ()
+            below = module._modules.get(slot)
+            foreign = set(below._modules) - mine if below is not None else ()
             if foreign:
                 raise ValueError(
                     f"{path or type(model).__name__} has adapters {sorted(foreign)} of a larger "

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -49,7 +50,7 @@ class Layer(nn.Module):
 
     not_merged_because = ""
 
-    def forward(self, base: nn.Module, *args: object, **kwargs: object) -> object:
+    def forward(self, base: nn.Module, *args: Any, **kwargs: Any) -> Any:
         """The adapted module's output."""
         raise NotImplementedError
 
@@ -76,6 +77,8 @@ class Swap:
     used: bool = False
     merged: bool = False
     hooks: list[RemovableHandle] = field(default_factory=list)
+    # below ``owner.adapters_aside``: what is not in its place, by its name in the owner
+    _waiting: nn.Module = field(init=False, repr=False, compare=False)
 
     def insert(self, adapter: str) -> None:
         """Let ``own`` wait beside its place, and keep the base's names in every ``state_dict``.
@@ -90,8 +93,10 @@ class Swap:
                     "adapter would put what it takes out: rename it"
                 )
             owner.add_module(ASIDE, nn.ModuleDict())
-        # a module below ASIDE holds what waits for one adapter, by its name in the owner
-        self._waiting = owner._modules[ASIDE]._modules.setdefault(adapter, nn.Module())
+        aside = _below(owner, ASIDE)
+        if adapter not in aside:
+            aside[adapter] = nn.Module()
+        self._waiting = aside[adapter]
         self._table(self._waiting)[self.name] = self.own
         self.hooks = [
             owner.register_state_dict_pre_hook(partial(Swap.exchange_unless_merged, self)),
@@ -105,9 +110,9 @@ class Swap:
         for hook in self.hooks:
             hook.remove()
         self._table(self._waiting).pop(self.name, None)
-        aside = self.owner._modules[ASIDE]._modules
-        if not self._waiting._parameters and not self._waiting._modules:
-            aside.pop(adapter, None)
+        aside = _below(self.owner, ASIDE)
+        if not self._waiting._parameters and not self._waiting._modules and adapter in aside:
+            del aside[adapter]
         if not aside:
             del self.owner._modules[ASIDE]
 
@@ -142,7 +147,14 @@ class Swap:
             self._exchange()
 
 
-def plain(base: nn.Module, *args: object, **kwargs: object) -> object:
+def _below(module: nn.Module, name: str) -> nn.ModuleDict:
+    """What adapters have put below a module, under ``SLOT`` or ``ASIDE``."""
+    found = module._modules[name]
+    assert isinstance(found, nn.ModuleDict)
+    return found
+
+
+def plain(base: nn.Module, *args: Any, **kwargs: Any) -> Any:
     """What the module computes without any adapter."""
     return type(base).forward(base, *args, **kwargs)
 
@@ -159,12 +171,12 @@ def insert(module: nn.Module, name: str, layer: Layer) -> None:
                 f"attribute {SLOT!r}): attach the adapter to the model before it does"
             )
         module.add_module(SLOT, nn.ModuleDict())
-    module._modules[SLOT][name] = layer
+    _below(module, SLOT)[name] = layer
 
 
 def enable(module: nn.Module, name: str) -> None:
     """From now on ``module`` computes what its layer ``name`` says."""
-    module.forward = partial(module._modules[SLOT][name], module)
+    module.forward = partial(_below(module, SLOT)[name], module)
     module._replicate_for_data_parallel = _refuse_to_replicate
 
 
@@ -178,10 +190,10 @@ def remove(module: nn.Module, name: str) -> None:
     """Take the layer ``name`` out; with the last one every trace of adapters is gone."""
     redirected = vars(module).get("forward")
     # another adapter's redirection stays
-    if redirected is not None and redirected.func is module._modules[SLOT][name]:
+    if redirected is not None and redirected.func is _below(module, SLOT)[name]:
         disable(module)
-    del module._modules[SLOT][name]
-    if not module._modules[SLOT]:
+    del _below(module, SLOT)[name]
+    if not _below(module, SLOT):
         del module._modules[SLOT]
 
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -67,7 +67,7 @@ class Fingerprint:
             shapes.update(line)
             weights.update(line)
             raw = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
-            weights.update(memoryview(raw.numpy()))
+            weights.update(raw.numpy().data)
         others = {str(dtype): digest.hexdigest()[:32] for dtype, digest in cast.items()}
         return cls(shapes.hexdigest()[:32], weights.hexdigest()[:32], others)
 
@@ -103,7 +103,7 @@ def layout(named: Named) -> str:
 
 
 def write(
-    path: Path, named: list[tuple[str, Tensor]], kind: str, values: dict, base: Fingerprint
+    path: Path, named: Sequence[tuple[str, Tensor]], kind: str, values: dict, base: Fingerprint
 ) -> None:
     """Write an adapter's file, all or nothing. Raises AdapterError if the disk refuses."""
     flat = torch.cat([tensor.detach().float().flatten().cpu() for _, tensor in named])
@@ -140,7 +140,7 @@ class Stored:
     layout: str
     flat: Tensor
 
-    def fill(self, named: list[tuple[str, Tensor]]) -> None:
+    def fill(self, named: Sequence[tuple[str, Tensor]]) -> None:
         """Copy the numbers into these parameters.
 
         Raises AdapterError if they are others than those saved.
@@ -194,4 +194,4 @@ def read(path: Path) -> Stored:
 
 
 def _digest(flat: Tensor) -> str:
-    return hashlib.sha256(memoryview(flat.contiguous().numpy())).hexdigest()
+    return hashlib.sha256(flat.contiguous().numpy().data).hexdigest()

@@ -25,6 +25,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -75,23 +76,43 @@ def is_linear(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear) or _transposed(module)
 
 
+def weight_of(module: nn.Module) -> Tensor:
+    """The weight of a linear layer, a norm or a table."""
+    weight = module.weight
+    assert isinstance(weight, Tensor)
+    return weight
+
+
+def bias_of(module: nn.Module) -> Tensor | None:
+    """The bias of a linear layer or a norm, where it has one."""
+    bias = module.bias
+    assert bias is None or isinstance(bias, Tensor)
+    return bias
+
+
 def sizes(module: nn.Module) -> tuple[int, int]:
     """(out, in) of a linear layer."""
     if _transposed(module):
-        return module.weight.shape[1], module.weight.shape[0]
+        n_in, n_out = weight_of(module).shape
+        return n_out, n_in
+    assert isinstance(module, nn.Linear)
     return module.out_features, module.in_features
 
 
 def as_matrix(module: nn.Module) -> Tensor | None:
     """W (out, in) of a linear layer, or None where its numbers are packed (a quantised layer)."""
-    weight = module.weight.T if _transposed(module) else module.weight
+    weight = weight_of(module).T if _transposed(module) else weight_of(module)
     return weight if weight.is_floating_point() and weight.shape == sizes(module) else None
 
 
 def as_weight(module: nn.Module, matrix: Tensor) -> Tensor:
     """The inverse: a matrix (out, in) in the form and type of the layer's weight."""
-    matrix = matrix.to(module.weight.dtype)
+    matrix = matrix.to(weight_of(module).dtype)
     return matrix.T.contiguous() if _transposed(module) else matrix
+
+
+def _is_a(kind: type[nn.Module], module: nn.Module) -> bool:
+    return isinstance(module, kind)
 
 
 def _transposed(module: nn.Module) -> bool:
@@ -115,10 +136,12 @@ def find_modules(
     Raises ValueError for a pattern that is no regular expression, that matches nothing (with near
     names), or that matches modules of other classes only.
     """
-    names = {name: module for name, module in named_modules(model, skip)}
+    names = dict(named_modules(model, skip))
     found: set[str] = set()
-    right_kind = kind if kind is is_linear else lambda module: isinstance(module, kind)
-    what = "Linear (or Conv1D) layers" if kind is is_linear else kind.__name__
+    if isinstance(kind, type):
+        right_kind, what = partial(_is_a, kind), kind.__name__
+    else:
+        right_kind, what = kind, "Linear (or Conv1D) layers"
     for pattern in dict.fromkeys(resolve(model, pattern) for pattern in patterns):
         matches = [name for name in names if _compiled(pattern).search(name)]
         if not matches:

@@ -90,6 +90,7 @@ class PretrainConfig(LoopConfig):
             )
         # these raise where a field of the encoder or of the loop can't be
         if self.init is None:
+            assert self.vocab_size is not None, "SHAPE has filled it"
             self.encoder(self.vocab_size)
         self.training()
 
@@ -108,7 +109,8 @@ class PretrainConfig(LoopConfig):
     def encoder(self, vocab_size: int) -> EncoderConfig:
         """The encoder for a vocabulary of this size."""
         make = EncoderConfig.modern if self.shape == "modern" else EncoderConfig.bert
-        shape = dict(
+        # where ``init`` decides they are None until it has: EncoderConfig says so
+        shape: dict[str, Any] = dict(
             n_layers=self.n_layers,
             d_model=self.d_model,
             n_heads=self.n_heads,

@@ -65,11 +65,12 @@ def prepare(
         )
         for split in ("train", "validation")
     )
-    rows = dict(seq_len=config.seq_len, batch_size=config.batch_size)
-    stream = MLMStream(train_tokens, tokenizer, seed=config.seed, policy=config.mask, **rows)
+    b, t, n = config.batch_size, config.seq_len, config.validation_tokens
+    stream = MLMStream(train_tokens, tokenizer, t, b, config.mask, config.seed)
     # masked alike whatever the seed and the policy of training: only so can runs be compared
-    same = dict(seed=0, policy=MaskPolicy(), max_tokens=config.validation_tokens)
-    validation = fixed_batches(held_out, tokenizer, **rows, **same)
+    validation = fixed_batches(
+        held_out, tokenizer, seq_len=t, batch_size=b, policy=MaskPolicy(), seed=0, max_tokens=n
+    )
     return Prepared(tokenizer, train_tokens, stream, validation)
 
 
@@ -89,6 +90,7 @@ def _tokenizer(path: Path, corpus: AnyCorpus, config: PretrainConfig, progress: 
     try:
         return Tokenizer.load(path)
     except (ValueError, OSError):
+        assert config.vocab_size is not None and config.kind is not None, "a start brings its own"
         tokenizer = train_tokenizer(
             texts_to_learn_from(corpus), config.vocab_size, config.kind, progress=progress
         )

@@ -23,12 +23,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Literal
 
 from tokenizers import Regex, normalizers
 
 _SIGNS = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
 MARKS = "\u200c\u200d" + _SIGNS + "".join(map(chr, range(0xE0020, 0xE0080)))
 """The marks that are spelling."""
+
+UnicodeForm = Literal["NFC", "NFKC", "NFD", "NFKD"]
 
 
 def make_normalizer(lowercase: bool, unicode_form: str, marks: str = "") -> normalizers.Normalizer:

@@ -15,7 +15,15 @@ Cost: about 1 ms for a million characters that are not ASCII; ASCII text costs n
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
+
+
+class Numbered(Protocol):
+    """A data set of numbered texts, which has no ``__iter__`` and can be iterated all the same."""
+
+    def __getitem__(self, i: int, /) -> str:
+        """The text with this number; IndexError after the last."""
+        ...
 
 
 def check_text(text: Any, name: str) -> None:
@@ -38,7 +46,7 @@ def check_text(text: Any, name: str) -> None:
         ) from None
 
 
-def checked_texts(texts: Iterable[str], name: str = "texts") -> Iterator[str]:
+def checked_texts(texts: Iterable[str] | Numbered, name: str = "texts") -> Iterator[str]:
     """The texts one after the other, each checked; of a list or tuple, all before the first.
 
     Raises TypeError, at once, if ``texts`` is one string, a mapping or no iterable; for an item as
@@ -56,7 +64,7 @@ def checked_texts(texts: Iterable[str], name: str = "texts") -> Iterator[str]:
         for i, text in enumerate(texts):
             check_text(text, f"{name}[{i}]")
         return iter(texts)
-    return _each(texts, name)
+    return _each(iter(texts), name)
 
 
 def _is_iterable(value: Any) -> bool:

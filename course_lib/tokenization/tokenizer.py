@@ -99,14 +99,14 @@ class Tokenizer:
         self._backend.no_truncation()
         self._backend.no_padding()
         self._roles = find_roles(self._backend, roles)
-        ids = {role: self._backend.token_to_id(token) for role, token in self._roles.items()}
-        self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = map(ids.get, ROLES)
+        vocabulary = self._backend.get_vocab(with_added_tokens=True)
+        ids = [vocabulary[self._roles[role]] for role in ROLES]
+        self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id = ids
         added = self._backend.get_added_tokens_decoder().items()
-        special = {i for i, token in added if token.special} | set(ids.values())
+        special = {i for i, token in added if token.special} | set(ids)
         self.special_ids: tuple[int, ...] = tuple(sorted(special))
         self._reserved = special - {self.unk_id}
         self._matches_typed = self._finds_typed_specials()
-        vocabulary = self._backend.get_vocab(with_added_tokens=True)
         self.vocab_size: int = max(vocabulary.values()) + 1
         self.special_mask: Bool[Tensor, " v"] = torch.zeros(self.vocab_size, dtype=torch.bool)
         self.special_mask[list(self.special_ids)] = True

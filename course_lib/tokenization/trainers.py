@@ -27,11 +27,12 @@ import re
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
+from typing import cast
 
 import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from .normalizers import MARKS, make_normalizer, marks_in
+from .normalizers import MARKS, UnicodeForm, make_normalizer, marks_in
 
 KINDS = ("wordpiece", "bpe", "unigram")
 # characters up to which WordPiece cuts a word, and from texts that have longer ones; beyond: [UNK]
@@ -62,7 +63,9 @@ def learn(
     if kind == "bpe":
         backend.normalizer = make_normalizer(lowercase, unicode_form, marks_in(texts))
         return _finish(_train_bpe(backend, texts, vocab_size, progress))
-    texts, alphabet = _limit_alphabet(texts, backend.normalizer, unicode_form, coverage)
+    # make_normalizer has refused any other form
+    form = cast(UnicodeForm, unicode_form)
+    texts, alphabet = _limit_alphabet(texts, backend.normalizer, form, coverage)
     backend.normalizer = make_normalizer(lowercase, unicode_form, alphabet.marks)
     train = _train_wordpiece if kind == "wordpiece" else _train_unigram
     return _finish(train(backend, texts, vocab_size, alphabet, progress))
@@ -128,7 +131,7 @@ class _Alphabet:
 
 
 def _limit_alphabet(
-    texts: list[str], normalizer: normalizers.Normalizer, form: str, coverage: float
+    texts: list[str], normalizer: normalizers.Normalizer, form: UnicodeForm, coverage: float
 ) -> tuple[list[str], _Alphabet]:
     """The texts without their rare characters, and the alphabet that is left."""
     texts = [unicodedata.normalize(form, text) for text in texts]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from .config import TrainConfig
 
@@ -33,7 +34,7 @@ class Progress:
 
     def share(self, config: TrainConfig) -> float:
         """Share of the budget that is spent, 0 to 1 (a little more in seconds)."""
-        return self.step / config.steps if config.steps else self.seconds / config.seconds
+        return (self.step if config.steps else self.seconds) / config.budget
 
     def judged(self, nll: float) -> bool:
         """Take note of a held-out loss; returns whether it is the best so far."""
@@ -43,12 +44,15 @@ class Progress:
             self.bad_evaluations += 1
         return better
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """For a checkpoint: what JSON can hold (``None`` for infinity)."""
         return asdict(self) | {"best": None if math.isinf(self.best) else self.best}
 
     @classmethod
-    def of(cls, state: dict) -> Progress:
+    def of(cls, state: dict[str, Any]) -> Progress:
         """The inverse of ``state``; other keys are passed over, younger fields may be missing."""
-        values = {name: state[name] for name in cls.__dataclass_fields__ if name in state}
-        return cls(**values | {"best": math.inf if values["best"] is None else values["best"]})
+        known = cls.__dataclass_fields__
+        values: dict[str, Any] = {name: state[name] for name in known if name in state}
+        if values["best"] is None:
+            values["best"] = math.inf
+        return cls(**values)

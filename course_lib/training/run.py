@@ -161,7 +161,7 @@ class Run:
         if self._due(config.log_every):
             self._log()
         if self.validation is not None and self._due(config.evaluate_every):
-            self._evaluate()
+            self._evaluate(self.validation)
         since = self.progress.seconds - self.saved.seconds
         late = config.checkpoint_seconds and since >= config.checkpoint_seconds
         if self.out and (self._due(config.checkpoint_every) or late):
@@ -173,6 +173,7 @@ class Run:
     def _record(self, values: dict) -> None:
         seconds = round(self.progress.seconds, 3)
         record = {"step": self.progress.step, "seconds": seconds, **values}
+        assert self.tracker is not None, "open comes first"
         self.tracker.add(record)
         if self.on_record and self.workers.first:
             self.on_record(record)
@@ -206,12 +207,12 @@ class Run:
         speed = self.progress.tokens / max(self.progress.seconds, 1e-9)
         self._record(values | {"tokens_per_second": round(speed)})
 
-    def _evaluate(self) -> None:
+    def _evaluate(self, batches: Sequence[Batch]) -> None:
         model, precision = self.learner.model, self.learner.precision
         found = evaluate(
             model,
             self.learner.objective,
-            self.validation,
+            batches,
             precision=precision,
             workers=self.workers,
         )
@@ -230,7 +231,7 @@ class Run:
         if self.progress.step and self.progress.skipped == self.progress.step:
             self._stop(0)
         if self.validation is not None and not self._was_evaluated():
-            self._evaluate()
+            self._evaluate(self.validation)
         if self.out and self.saved.step != self.progress.step:
             self.save()
         if self.best_weights is not None:
@@ -252,6 +253,7 @@ class Run:
 
     def save(self) -> Path:
         """Write a checkpoint that resumes exactly. All workers take part, the first writes."""
+        assert self.out is not None, "whoever saves asks for it"
         self._stop_if_not_finite()
         self.saved = replace(self.progress)
         tensors, info = state_of(self.learner, self.progress, self.window, self.best_weights)
@@ -279,6 +281,7 @@ class Run:
 
         Raises CheckpointError if it is of another run, or does not fit this one.
         """
+        assert self.out is not None, "beforehand.check_arguments asks for it"
         if not checkpoint.checkpoints(self.out):
             return
         path = checkpoint.latest_checkpoint(self.out)
@@ -302,7 +305,7 @@ class Run:
 
 def _bar(config: TrainConfig, shown: bool) -> tqdm:
     """The progress bar, in steps or in seconds of the budget."""
-    total, unit = (config.steps, "step") if config.steps else (round(config.seconds, 1), "s")
+    total, unit = (config.steps, "step") if config.steps else (round(config.budget, 1), "s")
     bar = tqdm(total=total, unit=unit, desc="training", disable=not shown, mininterval=0.5)
     if not config.steps:
         bar.bar_format = "{l_bar}{bar}| {n:.0f}/{total:.0f} s{postfix}"

@@ -35,7 +35,7 @@ class Tracker:
     ) -> None:
         self.path = out / "metrics.jsonl" if out else None
         self.records: list[dict] = (
-            self._recall(last_step) if self.path and last_step is not None else []
+            _recall(self.path, last_step) if self.path and last_step is not None else []
         )
         if not write:
             self.path, out = None, None
@@ -45,19 +45,6 @@ class Tracker:
         if self.path:
             lines = "".join(json.dumps(record) + "\n" for record in self.records)
             write_text_whole(self.path, lines)
-
-    def _recall(self, last_step: int) -> list[dict]:
-        records = []
-        for line in self.path.read_bytes().splitlines() if self.path.exists() else []:
-            try:
-                record = json.loads(line)
-                check_object(record, "a record", step=int)
-            # the line that was being written when the process died, or what a full disk left
-            except (ValueError, RecursionError):
-                continue
-            if record["step"] <= last_step:
-                records.append(record)
-        return records
 
     def add(self, record: dict) -> None:
         """Keep one record."""
@@ -79,6 +66,20 @@ class Tracker:
 
 def _finite(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _recall(path: Path, last_step: int) -> list[dict]:
+    records = []
+    for line in path.read_bytes().splitlines() if path.exists() else []:
+        try:
+            record = json.loads(line)
+            check_object(record, "a record", step=int)
+        # the line that was being written when the process died, or what a full disk left
+        except (ValueError, RecursionError):
+            continue
+        if record["step"] <= last_step:
+            records.append(record)
+    return records
 
 
 def _summary_writer(path: Path, last_step: int | None):

@@ -277,7 +277,8 @@ def test_a_span_ends_with_its_row(monkeypatch, width, longest):
 
         monkeypatch.setattr(tokens_file, "_uniform", draws)
         monkeypatch.setattr(tokens_file, "_places", lambda *a: found.append(places(*a)) or found[0])
-        score, _ = tokens_file._group_scores(ids, policy, (SPECIAL, STARTS, None), None)
+        tables = (SPECIAL, STARTS, None)
+        score, _ = tokens_file._group_scores(ids, policy, tables, torch.Generator())
         return (score == 0).int().tolist()
 
     none, first, last = [0] * width, [1, *[0] * (width - 1)], [*[0] * (width - 1), 1]
@@ -378,6 +379,7 @@ def test_a_word_ends_at_an_item_that_ends_one():
         ),
     ],
 )
+@pytest.mark.not_strict("wrong types")
 def test_arguments_are_checked(change, error, says):
     call = {"input_ids": torch.tensor([[5, 6]]), "policy": MaskPolicy(), "mask_id": MASK}
     call |= {"vocab_size": V, "special_mask": SPECIAL, "generator": torch.Generator()}

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from course_lib.batch import IGNORE, Batch
 from course_lib.batches import MLMStream, next_token_batch
@@ -117,10 +118,11 @@ def test_binary_gradient_is_the_sigmoid_minus_the_label():
     logits = torch.tensor([[0.3, -2.0, 1.5, 40.0]], requires_grad=True)
     labels = torch.tensor([[1, 0, IGNORE, 0]])
 
-    def model(ids, *, positions, **_):
-        return logits.flatten()[positions]
+    class Model(nn.Module):
+        def forward(self, ids, *, positions, **_):
+            return logits.flatten()[positions]
 
-    loss = ReplacedToken()(model, Batch(torch.ones(1, 4).long(), labels))
+    loss = ReplacedToken()(Model(), Batch(torch.ones(1, 4).long(), labels))
     loss.total.backward()
     want = torch.sigmoid(logits.detach()) - labels
     want[0, 2] = 0

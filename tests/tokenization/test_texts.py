@@ -42,6 +42,7 @@ def test_any_lone_surrogate_is_refused_as_a_value_and_not_as_a_codec_error(half)
         ([["a"] * 90], r"texts\[0\] must be a str, got list: \['a',.*\.\.\.$"),
     ],
 )
+@pytest.mark.not_strict("wrong types")
 def test_what_is_no_list_of_texts_is_refused_at_once(texts, says):
     with pytest.raises(TypeError, match=says):
         checked_texts(texts)

@@ -34,6 +34,7 @@ def test_model_and_tokenizer_travel_together(small_model, tokenizer, tmp_path):
         (None, "not a whole checkpoint"),
     ],
 )
+@pytest.mark.not_strict("wrong types")
 def test_a_damaged_configuration_is_a_clear_error(small_model, tokenizer, tmp_path, change, says):
     save_model(tmp_path, small_model, tokenizer)
     file = tmp_path / "model" / "state.json"

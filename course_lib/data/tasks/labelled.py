@@ -34,19 +34,6 @@ Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class PairExample:
-    """Two texts with one label. group: what must not be in two splits."""
-
-    first: str
-    second: str
-    label: int
-    group: str
-
-    def __post_init__(self) -> None:
-        settle(self)
-
-
-@dataclass(frozen=True)
 class TokenExample:
     """A text cut into words, and a tag for each.
 

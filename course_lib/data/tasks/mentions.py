@@ -34,6 +34,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..records import SPLITS, Corpus, Document, Link, normalise, split_of
+from ..stored_corpus import StoredCorpus
 from .labelled import SpanExample, SpanTask, TokenExample, TokenTask
 from .tags import bio_names
 from .words import word_spans
@@ -58,7 +59,7 @@ def sentences(text: str) -> list[Span]:
     return [(a, b) for (_, a), (b, _) in itertools.pairwise(cuts) if text[a:b].strip()]
 
 
-def names_task(corpus: Corpus) -> TokenTask:
+def names_task(corpus: Corpus | StoredCorpus) -> TokenTask:
     """Tagged names, from the corpus ``wikipedia``."""
     labels = bio_names(["name"])
 
@@ -82,7 +83,7 @@ def names_task(corpus: Corpus) -> TokenTask:
     return TokenTask("names", corpus.licence, labels, **_split(corpus, examples), notes=notes)
 
 
-def link_spans_task(corpus: Corpus) -> SpanTask:
+def link_spans_task(corpus: Corpus | StoredCorpus) -> SpanTask:
     """Questions that are titles, with the linked words that answer, from ``wikipedia``."""
 
     def examples(document: Document, group: str) -> Iterator[SpanExample]:
@@ -103,7 +104,7 @@ def link_spans_task(corpus: Corpus) -> SpanTask:
     return SpanTask("link-spans", corpus.licence, **_split(corpus, examples), notes=notes)
 
 
-def _split(corpus: Corpus, examples) -> dict[str, tuple]:
+def _split(corpus: Corpus | StoredCorpus, examples) -> dict[str, tuple]:
     splits: dict[str, list] = {split: [] for split in SPLITS}
     seen = set()
     for document in sorted((d for s in SPLITS for d in corpus.documents(s)), key=lambda d: d.title):

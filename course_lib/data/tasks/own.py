@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import unreadable
@@ -161,7 +161,7 @@ def _split(kept: Iterable[Labelled], name: object) -> dict[str, list[Labelled]]:
 
 
 def _check_classes(
-    splits: Mapping[str, list[Labelled]], names: tuple[str, ...], name: object
+    splits: Mapping[str, list[Labelled]], names: Sequence[str], name: object
 ) -> None:
     """Raises UnreadableFile if there are not two classes that can be learnt."""
     everywhere = [row for split in SPLITS for row in splits[split]]
