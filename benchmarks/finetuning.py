@@ -12,7 +12,8 @@ choice      epochs and rate for 2 000 labels, of everything and of LoRA, by accu
 chosen      what was best there, on the test films
 rates       accuracy on *validation* sentences and what is forgotten, for learning rates a factor of
             about three apart
-layers      how many blocks are trained, and layer-wise decay of the rate
+layers      how many blocks are trained, and layer-wise decay of the rate; the new head learns at
+            HEAD_RATE in all of them
 
 All runs with one seed draw the same labels, and fewer labels are the first of more, so methods are
 compared in pairs. What is forgotten is measured by a probe: a new linear head on the *frozen* tuned
@@ -57,9 +58,11 @@ LEAST_STEPS = 40
 RATES = (1e-5, 1e-4, 3e-4, 1e-3)
 SMALL = dict(n_layers=2, d_model=128, n_heads=4)
 PROBE = FineTuneConfig(tune="head", epochs=40, n_labels=600, max_len=64)
-CHOICES = {  # epochs, rate
+# of the head alone, and of the head above whatever is tuned in ``layers``
+HEAD_RATE = 5e-3
+CHOICES = {  # epochs, rate; four each
     "full": ((2, 1e-4), (4, 1e-4), (2, 3e-4), (4, 3e-4)),
-    "LoRA": ((2, 2e-3), (4, 1e-3), (4, 2e-3)),
+    "LoRA": ((2, 1e-3), (4, 1e-3), (2, 2e-3), (4, 2e-3)),
 }
 LORA = LoRAConfig(rank=8)
 
@@ -101,10 +104,11 @@ def plan() -> Iterator[dict]:
     yield from (
         _point(method, n, 0) for method, n in (("scratch", 2000), ("full", None), ("small", None))
     )
-    for seed in SEEDS:
+    for methods in (("top 1", "top 3"), ("all",), ("decay 0.8",)):
         yield from (
-            {"part": "layers", "method": m, "n": 1000, "seed": seed}
-            for m in ("top 3", "top 1", "decay 0.8")
+            {"part": "layers", "method": m, "n": 1000, "head_lr": HEAD_RATE, "seed": seed}
+            for seed in SEEDS
+            for m in methods
         )
     yield from (run for seed in SEEDS[1:] for run in _rates(seed))
     for seed in SEEDS[1:]:
@@ -176,10 +180,11 @@ class Bench:
         if spec["part"] != "layers":
             return settings(spec["method"], spec["n"], len(self.task.train))
         base = settings("full", spec["n"], len(self.task.train))
+        base = replace(base, head_scale=HEAD_RATE / base.rate)
         kind, _, number = spec["method"].partition(" ")
         if kind == "top":
             return replace(base, tune=int(number))
-        return replace(base, layer_decay=float(number))
+        return replace(base, layer_decay=float(number or 1))
 
     def _encoder(self, spec: dict) -> nn.Module:
         if spec["method"] not in ("scratch", "small"):
@@ -220,6 +225,7 @@ def found(done) -> dict:
     scores = {name: score.estimate for name, score in done.scores.items()}
     return scores | {
         "steps": done.run.steps,
+        "precision": hardware.precision(hardware.device()),
         "seconds": round(done.seconds, 1),
         "trainable": done.n_trainable,
     }
@@ -251,13 +257,13 @@ def stored(path: Path) -> dict:
 def carry_on(path: Path, specs: list[dict], run: Callable[[dict], dict], seconds: float) -> None:
     """Begin runs that the report at ``path`` lacks for so many seconds, and store each at once."""
     report = stored(path)
-    keys = ("part", "method", "n", "seed", "lr", "epochs")
+    keys = ("part", "method", "n", "seed", "lr", "head_lr", "epochs")
     have = [{k: r.get(k) for k in keys} for r in report["runs"]]
     until = time.monotonic() + seconds
     for spec in specs:
         if time.monotonic() > until:
             return
-        if {"lr": None, "epochs": None, **spec} in have:
+        if {"lr": None, "head_lr": None, "epochs": None, **spec} in have:
             continue
         report["runs"].append(spec | run(spec))
         print(report["runs"][-1], flush=True)

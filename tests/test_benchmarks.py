@@ -15,6 +15,7 @@ from course_lib.pretraining import PretrainConfig, prepare
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(FOLDER))
 import claims
+import peft_methods
 import run_all
 
 
@@ -139,3 +140,31 @@ def test_sides_are_paired_by_seed_and_judged_on_masks():
     assert set(found) == {"theirs - ours"}
     assert found["theirs - ours"]["estimate"] == pytest.approx(0.5)
     assert found["theirs - ours"]["low"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    "job", peft_methods.jobs_of("quality", "", 1), ids=lambda job: f"{job[1]} {job[0]}"
+)
+def test_every_method_trains_its_head_at_one_rate(job, monkeypatch):
+    """And what it adds at its own."""
+    asked = []
+
+    def stop(task, encoder, tokenizer, settings, **others):
+        asked.append(settings)
+        raise InterruptedError
+
+    monkeypatch.setattr(peft_methods, "load_pretrained", lambda *a, **b: (None, None))
+    monkeypatch.setattr(peft_methods, "load_task", lambda *a, **b: None)
+    monkeypatch.setattr(peft_methods, "finetune", stop)
+    with pytest.raises(InterruptedError):
+        peft_methods.run(*job)
+    (settings,) = asked
+    assert settings.rate == job[3]
+    assert settings.rate * settings.head_scale == pytest.approx(peft_methods.HEAD_RATE)
+
+
+def test_the_record_of_methods_holds_runs_with_one_head_rate_only():
+    record = json.loads((claims.RESULTS / "peft_quality.json").read_text("utf-8"))
+    runs = [run for of_method in record["runs"].values() for run in of_method.values()]
+    assert {run["head_lr"] for run in runs} == {peft_methods.HEAD_RATE}
+    assert {run["steps"] for run in runs} == {peft_methods.STEPS}
