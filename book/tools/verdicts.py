@@ -1,7 +1,7 @@
 """All verdicts of the book on one page, each with its section and with what decides it.
 
     python book/tools/verdicts.py            # write book/verdicts.md
-    python book/tools/verdicts.py --check    # only say whether it is stale, or a box too long
+    python book/tools/verdicts.py --check    # only say whether it is stale
 
 A verdict is an admonition of class ``verdict`` in a chapter. What decides it is what the code of
 its section uses, from one heading to the next: records of ``benchmarks/results``, read there or
@@ -134,15 +134,12 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="write nothing")
     check = parser.parse_args().check
     path, want = ROOT / "book" / "verdicts.md", page(ROOT)
-    wrong = too_long(ROOT)
-    if not path.exists() or path.read_text("utf-8") != want:
-        if check:
-            wrong.append("book/verdicts.md is stale: run make map")
-        else:
-            path.write_text(want, "utf-8")
-            print("book/verdicts.md written")
-    print("\n".join(wrong), end="\n" * bool(wrong))
-    sys.exit(1 if wrong else 0)
+    if path.exists() and path.read_text("utf-8") == want:
+        return
+    if check:
+        sys.exit("book/verdicts.md is stale: run make map")
+    path.write_text(want, "utf-8")
+    print("book/verdicts.md written")
 
 
 if __name__ == "__main__":
