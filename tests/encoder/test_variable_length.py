@@ -76,6 +76,17 @@ def test_where_the_kernel_is_missing_a_mask_gives_the_same_in_the_same_format(ro
     assert torch.allclose(masked, loop, atol=1e-12 if dtype == torch.float64 else 2e-2)
 
 
+def test_the_mask_from_bounds_is_one_graph(rows):
+    """No look at a number: what stands in for the kernel stalls no GPU and breaks no graph."""
+    _, segment = rows
+    bounds = document_bounds(segment)
+    torch._dynamo.reset()
+    compiled = torch.compile(_masked, backend="aot_eager", fullgraph=True)
+    q, k, v = (torch.randn(48, 4, 8, requires_grad=True) for _ in range(3))
+    compiled(q, k, v, bounds).sum().backward()
+    assert torch.allclose(compiled(q, k, v, bounds), _masked(q, k, v, bounds), atol=1e-6)
+
+
 def test_why_there_is_no_kernel_is_said(monkeypatch):
     monkeypatch.setattr(variable_length, "HAS_KERNEL", True)
     assert why_no_kernel(torch.bfloat16, (8, 0)) is None
