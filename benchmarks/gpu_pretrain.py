@@ -1,6 +1,6 @@
 """On a GPU: ten minutes of pre-training on the embedded English text, its curve kept.
 
-Ends with a clear word where there is no GPU.
+Says so and ends where there is no GPU.
 
     python benchmarks/gpu_pretrain.py            # writes benchmarks/results/gpu_pretrain.json
     python benchmarks/gpu_pretrain.py --quick    # two seconds, tiny, any machine; written nowhere

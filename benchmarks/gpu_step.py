@@ -1,6 +1,6 @@
 """On a GPU: the step at base size, ours beside ``BertForMaskedLM``.
 
-Ends with a clear word where there is no GPU.
+Says so and ends where there is no GPU.
 
 Ours is the whole of chapter 09's second half: packed rows, a constant count of predictions (30 %),
 attention by document bounds (FlashAttention's variable-length kernel), ``torch.compile``, bf16,
@@ -8,8 +8,9 @@ fused AdamW, and no look at a number between log lines; "ours, lean top" also co
 layer and feed-forward of the last block at the masked positions only. Theirs has its best settings
 on the same real texts: padded to the longest of a batch, SDPA, bf16, fused AdamW, ``torch.compile``
 with dynamic shapes. 12 x 768, vocabulary 30 522. On all sides the batches lie ready on the GPU, so
-no side waits for data. Speed counts tokens of text; the share of the peak counts useful operations
-(``encoder.costs.training_flops``), the same number for both of ours.
+no side waits for data. Speed counts tokens of text; the share of the peak, measured and of the data
+sheet, counts useful operations (``encoder.costs.training_flops``, with the pairs inside documents
+only), the same number for both of ours. Memory is each side's own.
 
     python benchmarks/gpu_step.py --width 128    # or 512
     python benchmarks/gpu_step.py --t4           # fp16, half the rows, for 16 GB without bf16
@@ -27,6 +28,7 @@ import copy
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,7 +39,8 @@ from course_lib.batches import MLMStream, collate
 from course_lib.data import load_corpus
 from course_lib.encoder import MaskedLanguageModel
 from course_lib.encoder.costs import training_flops
-from course_lib.hardware import autocast
+from course_lib.encoder.variable_length import document_bounds
+from course_lib.hardware import autocast, data_sheet_peak
 from course_lib.masking import MaskPolicy
 from course_lib.measuring import matrix_peak, speedup, spread, take_turns, write_record
 from course_lib.objectives import MaskedLM
@@ -93,6 +96,29 @@ def graphs() -> int:
     return torch._dynamo.utils.counters["stats"]["unique_graphs"]
 
 
+def inner_pairs(batch: Batch, all_pairs: int) -> int:
+    """Pairs of tokens of one document: all of a row's, where rows have no documents."""
+    if batch.segment_ids is None:
+        return all_pairs
+    return int(document_bounds(batch.segment_ids).starts.diff().square().sum())
+
+
+def peak_memory(side: Callable[[], object], device: torch.device) -> dict[str, int] | None:
+    """Bytes at the peak of one call that has been compiled, and what all sides held before it.
+
+    None on a CPU. The difference is this side's activations and gradients.
+    """
+    side()
+    if device.type != "cuda":
+        return None
+    torch.cuda.synchronize()
+    held = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    side()
+    torch.cuda.synchronize()
+    return {"held_by_all": held, "on_top": torch.cuda.max_memory_allocated() - held}
+
+
 def measure(
     config: PretrainConfig, device: torch.device, precision: str, n: int, repeats: int
 ) -> dict:
@@ -131,30 +157,39 @@ def measure(
         "ours": stepper(model, our_loss(model), packed, precision),
         "ours, lean top": stepper(lean, our_loss(lean), packed, precision),
     }
-    seconds = take_turns(sides, repeats=repeats)
+    memory = {name: peak_memory(side, device) for name, side in sides.items()}
+    # everything is compiled by now; what comes on top within the timed turns is a recompilation
     before = graphs()
-    sides["ours"](), sides["ours, lean top"]()
+    seconds = take_turns(sides, repeats=repeats)
+    recompilations = graphs() - before
     text = {name: rows * width for name in sides}  # packed rows are full
     text["BertForMaskedLM"] = sum(int(b.segment_ids.sum()) for b in padded) / n
     places = sum(b.input_ids.numel() for b in padded) / n
     rates = {k: [text[k] / s for s in v] for k, v in seconds.items()}
     half = torch.float16 if precision == "fp16" else torch.bfloat16
     peak = matrix_peak(half, size=8192 if device.type == "cuda" else 512, device=device.type)
-    flops = training_flops(model.config, rows=rows, seq_len=width, targets=targets)
+    pairs = sum(inner_pairs(b, rows * width**2) for b in packed) // n
+    flops = training_flops(model.config, rows=rows, seq_len=width, targets=targets, pairs=pairs)
     own = ("ours", "ours, lean top")
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    sheet = data_sheet_peak(gpu)
     return {
         "clock": "wall clock",
         "precision": precision,
         "rows": rows,
         "width": width,
         "targets": targets,
+        "pairs": pairs,
         "text_share_of_padded": text["BertForMaskedLM"] / places,
         "matrix_peak_flops": peak,
         "tokens_per_second": {k: spread(v) for k, v in rates.items()},
         "speedup": {k: speedup(rates[k], rates["BertForMaskedLM"]) for k in own},
         "share_of_peak": {k: spread([flops / s / peak for s in seconds[k]]) for k in own},
-        "recompilations": graphs() - before,
-        "peak_memory": torch.cuda.max_memory_allocated() if device.type == "cuda" else None,
+        "data_sheet_flops": sheet,
+        "share_of_data_sheet": sheet
+        and {k: spread([flops / s / sheet for s in seconds[k]]) for k in own},
+        "recompilations": recompilations,
+        "peak_memory": memory,
     }
 
 
@@ -196,7 +231,8 @@ def main() -> None:
     ratios = {
         k: {n: x["median"] for n, x in result[k].items()} for k in ("speedup", "share_of_peak")
     }
-    print(json.dumps({**ratios, "recompilations": result["recompilations"]}))
+    also = ("rows", "width", "pairs", "peak_memory", "recompilations")
+    print(json.dumps({**ratios, **{k: result[k] for k in also}}))
     if not args.quick:
         write_record(args.out / f"gpu_step_{args.width}_{precision}.json", result)
 

@@ -97,6 +97,19 @@ def precision(where: torch.device | None = None) -> str:
     return "bf16" if bf16_speedup() > 1.2 else "fp32"
 
 
+def allow_tf32(where: torch.device) -> bool:
+    """Let a GPU of compute capability 8.0 or more multiply float32 matrices in TF32; was it done?
+
+    TF32 has float32's range and 10 bits after the point, and sums in float32: several times as
+    fast, products right to three digits. ``train`` asks for it with precision "fp32". It is a
+    setting of the whole process; ``torch.set_float32_matmul_precision("highest")`` takes it back.
+    """
+    possible = where.type == "cuda" and torch.cuda.get_device_capability(where) >= (8, 0)
+    if possible:
+        torch.set_float32_matmul_precision("high")
+    return possible
+
+
 @functools.cache
 def bf16_speedup(size: int = 512, repeats: int = 7) -> float:
     """How many times faster this CPU multiplies bfloat16 matrices than float32 ones.
@@ -112,6 +125,37 @@ def bf16_speedup(size: int = 512, repeats: int = 7) -> float:
             _ = x @ x
             best[dtype] = min(best[dtype], time.perf_counter() - started)
     return best[torch.float32] / best[torch.bfloat16]
+
+
+# dense 16-bit products with fp32 sums, FLOPs a second, from NVIDIA's data sheets. The H100 is the
+# SXM5 card; the PCIe card is named as such by the driver.
+_DATA_SHEET = {
+    "H200": 989e12,
+    "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
+    "H100": 989e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "L4": 121e12,
+    "V100": 125e12,
+    "T4": 65e12,
+}
+
+
+def data_sheet_peak(name: str | None) -> float | None:
+    """FLOPs a second that the data sheet of a GPU names for dense 16-bit products.
+
+    None where the name is not in the table: most processors, which don't tell their clock.
+
+    >>> data_sheet_peak("NVIDIA H100 80GB HBM3"), data_sheet_peak("Intel(R) Xeon(R) Processor")
+    (989000000000000.0, None)
+    """
+    words = " ".join((name or "").replace("-", " ").split())
+    # the longer name first: an L40S is no L4
+    for known in sorted(_DATA_SHEET, key=len, reverse=True):
+        if f" {known} " in f" {words} ":
+            return _DATA_SHEET[known]
+    return None
 
 
 def _cpu_name() -> str:

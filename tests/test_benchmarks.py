@@ -101,6 +101,8 @@ def test_what_needs_a_gpu_runs_small_without_one(name):
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout.splitlines()[-1])
     if name == "gpu_step":
+        assert 0 < found["pairs"] <= found["rows"] * found["width"] ** 2
+        assert set(found["peak_memory"]) == {"BertForMaskedLM", "ours", "ours, lean top"}
         assert found["recompilations"] == 0 and set(found["speedup"]) == {"ours", "ours, lean top"}
     else:
         assert [run["optimizer"] for run in found] == ["adamw", "muon"]

@@ -52,3 +52,34 @@ def test_the_trial_gives_a_ratio():
 def test_description_is_json_with_versions():
     found = json.loads(json.dumps(hardware.describe()))
     assert found["versions"]["torch"] == torch.__version__ and found["cores"] >= 1 and found["cpu"]
+
+
+@pytest.mark.parametrize(
+    ("name", "want"),
+    [
+        ("NVIDIA H200", 989e12),
+        ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA H100 PCIe", 756e12),
+        ("NVIDIA A100-SXM4-40GB", 312e12),
+        ("NVIDIA L40S", 362e12),
+        ("NVIDIA L4", 121e12),
+        ("Tesla T4", 65e12),
+        ("NVIDIA T400", None),
+        ("AMD EPYC", None),
+        (None, None),
+    ],
+)
+def test_the_data_sheets_peak_is_found_by_the_whole_name(name, want):
+    assert hardware.data_sheet_peak(name) == want
+
+
+@pytest.mark.parametrize(
+    ("where", "capability", "want"),
+    [("cpu", (9, 0), False), ("cuda", (7, 5), False), ("cuda", (8, 0), True)],
+)
+def test_tf32_is_for_gpus_that_have_it(monkeypatch, where, capability, want):
+    asked = []
+    monkeypatch.setattr(torch, "set_float32_matmul_precision", asked.append)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert hardware.allow_tf32(torch.device(where)) == want
+    assert asked == ["high"] * want

@@ -7,6 +7,7 @@ import json
 import mmap
 import time
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ from course_lib.measuring import (
     forget_peak,
     matrix_peak,
     memory_bandwidth,
+    quantile,
     read_record,
     resident_bytes,
     seconds_to_reach,
@@ -56,8 +58,23 @@ def test_the_processors_clock_means_one_thread():
 
 
 def test_spread_and_speedup_by_hand():
-    assert spread([4, 1, 2]) == {"median": 2.0, "min": 1.0, "max": 4.0, "all": [4.0, 1.0, 2.0]}
+    found = spread([4, 1, 2])
+    assert (found["low"], found["high"]) == (pytest.approx(1.2), pytest.approx(3.6))
+    rest = {name: found[name] for name in found if name not in ("low", "high")}
+    assert rest == {"median": 2.0, "min": 1.0, "max": 4.0, "all": [4.0, 1.0, 2.0]}
     assert speedup([2.0, 9.0, 4.0], [1.0, 3.0, 4.0])["all"] == [2.0, 3.0, 1.0]
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 25])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 1.0])
+def test_quantiles_are_numpys(n, share):
+    values = torch.rand(n, generator=torch.Generator().manual_seed(n), dtype=torch.float64).tolist()
+    assert quantile(values, share) == pytest.approx(np.quantile(values, share), abs=1e-12)
+
+
+def test_one_bad_turn_does_not_widen_the_range_of_quantiles():
+    found = spread([1.0] * 24 + [4.16])
+    assert found["high"] == 1.0 and found["max"] == 4.16
 
 
 def test_the_ratio_is_formed_within_a_turn():
@@ -118,5 +135,7 @@ def test_errors_say_what_is_wrong():
         take_turns({}, repeats=0)
     with pytest.raises(ValueError, match="values is empty"):
         spread([])
+    with pytest.raises(ValueError, match="share in"):
+        quantile([1.0], 1.5)
     with pytest.raises(ValueError):
         speedup([1.0], [1.0, 2.0])

@@ -5,6 +5,7 @@ vocabulary and n predicted tokens in the batch:
 
     parameters        embeddings v d, blocks N, norms, biases; the tied head adds only d^2 + d + v
     forward FLOPs     2 N + 4 T d L    a token,    2 (d^2 + d v)    a predicted token
+                      (rows of several documents: 4 d L for each pair inside one, see ``pairs``)
     training FLOPs    3 x forward: the way back has two products for each one forward
     activations       what autograd keeps for the way back: some 9 d + 4 d_ff floats a token and
                       layer (modern), d_ff floats for every product whose factors are needed again;
@@ -67,23 +68,33 @@ def mlm_parameters(config: EncoderConfig) -> int:
     return encoder_parameters(config) + head
 
 
-def forward_flops(config: EncoderConfig, *, rows: int, seq_len: int, targets: int = 0) -> int:
+def forward_flops(
+    config: EncoderConfig, *, rows: int, seq_len: int, targets: int = 0, pairs: int | None = None
+) -> int:
     """Floating-point operations of one forward pass over a batch of ``rows`` x ``seq_len`` tokens.
 
     targets: tokens in the batch for which the MLM head is run; 0 for the encoder alone.
+    pairs: pairs of tokens in the batch that may look at each other, a token and itself included.
+        The default is every pair of a row. Where rows hold several documents, the sum of the
+        squared lengths is what the model needs; the rest is computed under a mask and thrown away.
     A multiplication and an addition count as two. Raises ValueError for sizes that can't be.
     """
     _check(rows, seq_len, targets)
-    d, tokens = config.d_model, rows * seq_len
-    # a token: queries against keys, weights against values
-    attention = 4 * seq_len * d * config.n_layers
+    d, tokens, most = config.d_model, rows * seq_len, rows * seq_len**2
+    pairs = most if pairs is None else pairs
+    if not 0 <= pairs <= most:
+        raise ValueError(f"pairs must be between 0 and the {most} of the batch, got {pairs}")
+    # a pair: query against key, weight against value
+    attention = 4 * pairs * d * config.n_layers
     head = d * d + d * config.vocab_size  # a predicted token
-    return tokens * (2 * block_weights(config) + attention) + 2 * targets * head
+    return 2 * tokens * block_weights(config) + attention + 2 * targets * head
 
 
-def training_flops(config: EncoderConfig, *, rows: int, seq_len: int, targets: int) -> int:
-    """Floating-point operations of a training step: three times the forward pass."""
-    return 3 * forward_flops(config, rows=rows, seq_len=seq_len, targets=targets)
+def training_flops(
+    config: EncoderConfig, *, rows: int, seq_len: int, targets: int, pairs: int | None = None
+) -> int:
+    """Floating-point operations of a training step: three times ``forward_flops``."""
+    return 3 * forward_flops(config, rows=rows, seq_len=seq_len, targets=targets, pairs=pairs)
 
 
 def activation_bytes(

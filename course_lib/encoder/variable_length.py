@@ -3,11 +3,17 @@
     rows (b, t)         [1 1 1 2 2 2 2 2] [3 3 3 3 4 4 4 4]
     bounds              0     3         8         12      16   (16 again and again: constant length)
 
-A mask of (b, t, t) says for every pair of tokens whether it may look; most of it says no, and the
-kernel computes those pairs all the same. With the bounds only the pairs inside documents are
-computed: the sum of the squared lengths in place of b t^2. On a GPU that is one call of
-FlashAttention's variable-length kernel; here, on a CPU, a loop over documents, which is what the
-kernel's result is tested against.
+A mask of (b, t, t) says for every pair of tokens whether it may look, and a kernel with a mask
+computes the pairs that may not all the same. With the bounds only the pairs inside documents are
+computed: the sum of the squared lengths in place of b t^2. How much that saves depends on the text:
+nearly nothing where documents are longer than rows, half of the pairs where two share each row. The
+larger gain on a GPU is that a mask rules FlashAttention out, and bounds do not: one call of its
+variable-length kernel. On a CPU it is a loop over documents, which is what the kernel's result is
+tested against.
+
+The kernel needs torch 2.10, 16-bit numbers and a GPU of compute capability 8.0. Where one of them
+is missing, attention goes through a mask that is made from the bounds: the same numbers in the same
+format, more slowly, and a warning says which of the three it was.
 
 ``document_bounds`` never waits for the device and its shape does not depend on the batch, so that a
 compiled model is compiled once: bounds that are not needed lie at the end, where documents of
@@ -22,12 +28,16 @@ Warner et al. 2024 (arXiv:2412.13663, unpadding once, before the embedding).
 
 from __future__ import annotations
 
+import importlib.util
+import warnings
 from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
+
+HAS_KERNEL = importlib.util.find_spec("torch.nn.attention.varlen") is not None
 
 
 class Bounds(NamedTuple):
@@ -71,19 +81,49 @@ def varlen_attention(
     """softmax(Q K^T / sqrt(e)) V inside each document."""
     b, h, t, e = q.shape
     q, k, v = (x.transpose(1, 2).reshape(b * t, h, e) for x in (q, k, v))  # one long row of tokens
-    mixed = _flash(q, k, v, bounds) if q.is_cuda else _loop(q, k, v, bounds)
+    if not q.is_cuda:
+        mixed = _loop(q, k, v, bounds)
+    elif reason := why_no_kernel(q.dtype, torch.cuda.get_device_capability(q.device)):
+        if not torch.compiler.is_compiling():
+            warnings.warn(f"attention goes through a mask, which is slower: {reason}", stacklevel=2)
+        mixed = _masked(q, k, v, bounds)
+    else:
+        mixed = _flash(q, k, v, bounds)
     return mixed.view(b, t, h, e).transpose(1, 2)
 
 
+def why_no_kernel(dtype: torch.dtype, capability: tuple[int, int]) -> str | None:
+    """Why the variable-length kernel can't be had here, and what to do; None where it can."""
+    if not HAS_KERNEL:
+        return f"torch {torch.__version__} has no variable-length kernel; install 2.10 or newer"
+    if capability < (8, 0):
+        return (
+            f"the kernel needs compute capability 8.0, this GPU has {capability[0]}.{capability[1]}"
+        )
+    if dtype not in (torch.float16, torch.bfloat16):
+        return f"the kernel takes 16-bit numbers, got {dtype}; use precision bf16 or fp16"
+    return None
+
+
 def _flash(q: Tensor, k: Tensor, v: Tensor, bounds: Bounds) -> Tensor:
-    """FlashAttention's kernel, in PyTorch since 2.10; it takes 16-bit numbers only."""
+    """FlashAttention's kernel."""
     from torch.nn.attention.varlen import varlen_attn
 
-    dtype = q.dtype if q.dtype in (torch.float16, torch.bfloat16) else torch.bfloat16
     starts, longest = bounds
-    mixed = varlen_attn(q.to(dtype), k.to(dtype), v.to(dtype), starts, starts, longest, longest)
     # it gives more than a tensor only where that is asked for
-    return cast(Tensor, mixed).to(q.dtype)
+    return cast(Tensor, varlen_attn(q, k, v, starts, starts, longest, longest))
+
+
+def _masked(q: Tensor, k: Tensor, v: Tensor, bounds: Bounds) -> Tensor:
+    """All pairs of a row, those across documents hidden. It never waits for the device."""
+    tokens, width = q.shape[0], bounds.longest
+    place = torch.arange(tokens, device=q.device, dtype=bounds.starts.dtype)
+    # of each token's document, by row
+    number = torch.searchsorted(bounds.starts, place, right=True).view(-1, width)
+    mask = (number[:, :, None] == number[:, None, :])[:, None]
+    rows = (x.view(-1, width, *x.shape[1:]).transpose(1, 2) for x in (q, k, v))
+    mixed = F.scaled_dot_product_attention(*rows, attn_mask=mask)
+    return mixed.transpose(1, 2).reshape(q.shape)
 
 
 def _loop(q: Tensor, k: Tensor, v: Tensor, bounds: Bounds) -> Tensor:

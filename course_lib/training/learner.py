@@ -45,6 +45,8 @@ class Learner:
     def use(self, precision: str) -> None:
         """Compute in this precision from now on. Raises ValueError for what can't be."""
         _check_sharded(self.workers, precision)
+        if precision == "fp32":
+            hardware.allow_tf32(self.device)
         self.precision = precision
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision == "fp16")
 

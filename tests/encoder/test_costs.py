@@ -20,6 +20,7 @@ from course_lib.encoder.costs import (
     mlm_parameters,
     training_flops,
 )
+from course_lib.encoder.variable_length import document_bounds
 from course_lib.objectives import MaskedLM
 
 SIZE = dict(vocab_size=211, n_layers=3, d_model=48, n_heads=4)
@@ -89,6 +90,26 @@ def test_training_costs_three_times_the_forward_pass(config):
     with plain_attention(), FlopCounterMode(display=False) as counter:
         MaskedLM()(model, batch).mean.backward()
     assert counter.get_total_flops() == training_flops(config, **SHAPE)
+
+
+@every
+def test_the_pairs_inside_documents_are_those_that_a_loop_over_documents_computes(config):
+    """Counted on the path that never computes a pair across documents."""
+    model, batch = MaskedLanguageModel(config), example(config)
+    rows, width = batch.input_ids.shape
+    segment = torch.ones_like(batch.input_ids)
+    segment[:, width // 3 :] = 2
+    segment[0, -2:] = 3
+    model.encoder.variable_length = True
+    with plain_attention(), FlopCounterMode(display=False) as counter:
+        MaskedLM()(model, Batch(batch.input_ids, batch.labels, segment)).mean.backward()
+    sizes = document_bounds(segment).starts.diff()
+    pairs = int((sizes**2).sum())
+    assert pairs == int((segment[:, :, None] == segment[:, None, :]).sum()) < rows * width**2
+    assert counter.get_total_flops() == training_flops(config, **SHAPE, pairs=pairs)
+    assert training_flops(config, **SHAPE) == training_flops(config, **SHAPE, pairs=rows * width**2)
+    with pytest.raises(ValueError, match="pairs"):
+        training_flops(config, **SHAPE, pairs=rows * width**2 + 1)
 
 
 @every

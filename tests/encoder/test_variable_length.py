@@ -7,8 +7,15 @@ import torch
 from torch._dynamo.testing import CompileCounter
 
 from course_lib.batches import MLMStream
-from course_lib.encoder import Encoder, EncoderConfig, MaskedLanguageModel
-from course_lib.encoder.variable_length import Bounds, _flash, document_bounds
+from course_lib.encoder import Encoder, EncoderConfig, MaskedLanguageModel, variable_length
+from course_lib.encoder.variable_length import (
+    Bounds,
+    _flash,
+    _loop,
+    _masked,
+    document_bounds,
+    why_no_kernel,
+)
 from course_lib.objectives import MaskedLM
 
 
@@ -49,12 +56,45 @@ def test_the_same_values_and_gradients_as_with_a_mask(rows):
 
 def test_the_kernel_for_gpus_takes_what_it_is_given_and_has_a_gradient():
     """FlashAttention's check of types and shapes, on tensors without data: numbers need a GPU."""
-    q, k, v = (torch.empty(48, 4, 8, device="meta", requires_grad=True) for _ in range(3))
+    half = dict(device="meta", dtype=torch.bfloat16, requires_grad=True)
+    q, k, v = (torch.empty(48, 4, 8, **half) for _ in range(3))
     bounds = document_bounds(torch.ones(3, 16, dtype=torch.long))
     out = _flash(q, k, v, Bounds(bounds.starts.to("meta"), bounds.longest))
-    assert out.shape == q.shape and out.dtype == torch.float32
+    assert out.shape == q.shape and out.dtype == torch.bfloat16
     out.sum().backward()
-    assert all(x.grad.shape == x.shape and x.grad.dtype == torch.float32 for x in (q, k, v))
+    assert all(x.grad.shape == x.shape and x.grad.dtype == torch.bfloat16 for x in (q, k, v))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_where_the_kernel_is_missing_a_mask_gives_the_same_in_the_same_format(rows, dtype):
+    _, segment = rows
+    bounds = document_bounds(segment)
+    generator = torch.Generator().manual_seed(3)
+    q, k, v = (torch.randn(48, 4, 8, generator=generator).to(dtype) for _ in range(3))
+    masked, loop = _masked(q, k, v, bounds), _loop(q, k, v, bounds)
+    assert masked.dtype == dtype
+    assert torch.allclose(masked, loop, atol=1e-12 if dtype == torch.float64 else 2e-2)
+
+
+def test_the_mask_from_bounds_is_one_graph(rows):
+    """No look at a number: what stands in for the kernel stalls no GPU and breaks no graph."""
+    _, segment = rows
+    bounds = document_bounds(segment)
+    torch._dynamo.reset()
+    compiled = torch.compile(_masked, backend="aot_eager", fullgraph=True)
+    q, k, v = (torch.randn(48, 4, 8, requires_grad=True) for _ in range(3))
+    compiled(q, k, v, bounds).sum().backward()
+    assert torch.allclose(compiled(q, k, v, bounds), _masked(q, k, v, bounds), atol=1e-6)
+
+
+def test_why_there_is_no_kernel_is_said(monkeypatch):
+    monkeypatch.setattr(variable_length, "HAS_KERNEL", True)
+    assert why_no_kernel(torch.bfloat16, (8, 0)) is None
+    assert why_no_kernel(torch.float16, (9, 0)) is None
+    assert "torch.float32; use precision bf16" in why_no_kernel(torch.float32, (9, 0))
+    assert "8.0, this GPU has 7.5" in why_no_kernel(torch.float16, (7, 5))
+    monkeypatch.setattr(variable_length, "HAS_KERNEL", False)
+    assert "install 2.10" in why_no_kernel(torch.bfloat16, (9, 0))
 
 
 def test_documents_do_not_see_each_other(rows):
