@@ -9,7 +9,7 @@ export TOKENIZERS_PARALLELISM ?= true
 NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*.ipynb))
 SOURCES := _config.yml _toc.yml $(NOTEBOOKS) $(shell find book course_lib -type f -not -path '*/__pycache__/*' -not -path 'book/_api/*')
 
-.PHONY: help book test unit strict notebooks-test notebooks lab serve assignments bench map types lint repository clean
+.PHONY: help book test unit strict notebooks-test gpu-branches notebooks lab serve assignments bench map types lint repository clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -46,6 +46,9 @@ test: .venv/ready _build/book.stamp ## everything: package, parity, book in a br
 
 notebooks-test: .venv/ready ## run every chapter under nbval
 	$(PY) -m pytest -q --nbval-lax --nbval-cell-timeout=300 -n $(WORKERS) --dist loadscope $(NOTEBOOKS)
+
+gpu-branches: .venv/ready ## run what the chapters do on a GPU, here, at the sizes of a CPU (NOTEBOOKS=notebooks/09_mlm_pretraining.ipynb: one)
+	COURSE_SCALE=gpu-tiny $(PY) -m pytest -q --nbval-lax --nbval-cell-timeout=600 -n $(WORKERS) --dist loadscope $(NOTEBOOKS)
 
 notebooks: .venv/ready ## run every chapter again and store its outputs
 	$(PY) book/tools/notebooks.py run

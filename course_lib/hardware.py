@@ -1,7 +1,14 @@
 """What machine is this, what can it do, and how large should an experiment be on it?
 
 ``pick`` is the notebooks' one switch: the same cell trains a sketch on two CPU cores and the real
-thing on a GPU.
+thing on a GPU. COURSE_SCALE in the environment overrules what the machine says:
+
+=============  ===============================================================
+``cpu``        the sketch
+``gpu``        the real thing
+``gpu-tiny``   the branches of ``gpu`` at the sizes of ``cpu``: a test of code
+               that no machine without a GPU would run otherwise
+=============  ===============================================================
 
 >>> pick(cpu=64, gpu=512) in (64, 512)
 True
@@ -42,21 +49,26 @@ def device() -> torch.device:
 
 
 def scale() -> str:
-    """``"gpu"`` or ``"cpu"``: how large the course's experiments are.
+    """``"gpu"`` or ``"cpu"``: which of the course's experiments are run.
 
-    The environment variable COURSE_SCALE overrides it. Raises ValueError for another value of it.
+    Raises ValueError for another COURSE_SCALE than those above.
     """
-    wanted = os.environ.get("COURSE_SCALE") or device().type.replace("cuda", "gpu")
-    if wanted not in ("cpu", "gpu"):
-        raise ValueError(
-            f"the environment variable COURSE_SCALE must be 'cpu' or 'gpu', got {wanted!r}"
-        )
-    return wanted
+    return "gpu" if _wanted() == "gpu-tiny" else _wanted()
 
 
 def pick(*, cpu: T, gpu: T) -> T:
-    """The value for this machine's scale."""
-    return gpu if scale() == "gpu" else cpu
+    """The size for this machine's scale; under gpu-tiny it is the CPU's."""
+    return gpu if _wanted() == "gpu" else cpu
+
+
+def _wanted() -> str:
+    wanted = os.environ.get("COURSE_SCALE") or device().type.replace("cuda", "gpu")
+    if wanted not in ("cpu", "gpu", "gpu-tiny"):
+        raise ValueError(
+            "the environment variable COURSE_SCALE must be 'cpu', 'gpu' or 'gpu-tiny', "
+            f"got {wanted!r}"
+        )
+    return wanted
 
 
 @functools.cache

@@ -11,10 +11,15 @@ def test_one_switch(monkeypatch):
         monkeypatch.setenv("COURSE_SCALE", value)
         assert hardware.scale() == value and hardware.pick(cpu="cpu", gpu="gpu") == value
     monkeypatch.setenv("COURSE_SCALE", "tpu")
-    with pytest.raises(ValueError, match="COURSE_SCALE must be 'cpu' or 'gpu', got 'tpu'"):
+    with pytest.raises(ValueError, match="must be 'cpu', 'gpu' or 'gpu-tiny', got 'tpu'"):
         hardware.scale()
     monkeypatch.delenv("COURSE_SCALE")
     assert hardware.scale() == ("gpu" if torch.cuda.is_available() else "cpu")
+
+
+def test_a_gpus_branches_run_at_the_sizes_of_a_cpu(monkeypatch):
+    monkeypatch.setenv("COURSE_SCALE", "gpu-tiny")
+    assert hardware.scale() == "gpu" and hardware.pick(cpu=64, gpu=512) == 64
 
 
 @pytest.mark.parametrize(
