@@ -10,15 +10,20 @@ Each side at its best settings:
   learning rate follows the clock as ours does. Documents in a row are not kept apart, which is
   cheaper for it.
 
-Both are evaluated on the same fixed masks by the same code (its weights are converted, exactly).
-Evaluation spends no budget. After the sweep the two sides take turns, one seed after the other.
+Both are evaluated on the same fixed masks by the same code (its weights are converted, exactly),
+and compared by the loss on targets that are shown as [MASK], where copying does not help.
+Evaluation spends no budget. After the sweep the sides take turns, one seed after the other; a seed
+draws the first weights and the order. ``paired`` holds the differences seed by seed, with Student's
+95 % interval.
 
-    python benchmarks/mlm_vs_trainer.py    # 90 s a run: about a quarter of an hour on two cores
+    python benchmarks/mlm_vs_trainer.py    # 90 s a run: about half an hour on two cores
     python benchmarks/mlm_vs_trainer.py --seconds 5 --seeds 1 --rates 1e-3 --out /tmp/quick.json
     python benchmarks/mlm_vs_trainer.py --extend --rates 1e-2    # more of the sweep, the same file
 
-One more run, ``course_lib, bert``, is our loop with their architecture and their learning rate: it
-tells how much of the difference is the loop and how much the recipe.
+The third side, ``course_lib, bert``, is our loop and nothing else of ours: their architecture, the
+very first weights that Trainer starts from, their batches (documents not kept apart) and their
+learning rate. Beside Trainer it tells what the loop is worth, beside ``course_lib`` what the recipe
+is.
 """
 
 from __future__ import annotations
@@ -29,20 +34,24 @@ import statistics
 import tempfile
 import time
 from dataclasses import asdict, replace
+from itertools import combinations
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.utils import logging
 
 from course_lib import hardware
+from course_lib.batches import MLMStream
 from course_lib.encoder import MaskedLanguageModel
-from course_lib.evaluation import evaluate, unigram_nll
+from course_lib.evaluation import evaluate, seed_interval
 from course_lib.objectives import MaskedLM
 from course_lib.optimisation import adamw
 from course_lib.optimisation.schedules import linear
 from course_lib.pretraining import Prepared, PretrainConfig, build_model, prepare
+from course_lib.pretraining.judgement import lines_of
 from course_lib.training import train
 
 N_POINTS = 10  # evaluations along each curve
@@ -51,8 +60,8 @@ N_POINTS = 10  # evaluations along each curve
 class Batches(IterableDataset):
     """The stream's masked batches as Trainer wants them."""
 
-    def __init__(self, prepared: Prepared) -> None:
-        self.stream = replace(prepared.stream, respect_documents=False)
+    def __init__(self, prepared: Prepared, seed: int) -> None:
+        self.stream = replace(prepared.stream, seed=seed, respect_documents=False)
 
     def __iter__(self):
         step = 0
@@ -65,8 +74,8 @@ class Batches(IterableDataset):
 class Clock(TrainerCallback):
     """Counts training seconds, stops when they are spent; evaluating on the way spends none."""
 
-    def __init__(self, seconds: float, nll) -> None:
-        self.budget, self.nll, self.curve = seconds, nll, []
+    def __init__(self, seconds: float, held_out) -> None:
+        self.budget, self.held_out, self.curve = seconds, held_out, []
         self.spent, self.steps, self.started = 0.0, 0, None
 
     @property
@@ -80,7 +89,7 @@ class Clock(TrainerCallback):
         self.spent, self.started, self.steps = self.elapsed, None, state.global_step
         due = self.budget * (len(self.curve) + 1) / N_POINTS
         if self.spent >= self.budget or self.spent >= due:
-            self.curve.append({"seconds": self.spent, "nll": self.nll(model)})
+            self.curve.append({"seconds": self.spent, **self.held_out(model)})
         control.should_training_stop = self.spent >= self.budget
         self.started = time.perf_counter()
 
@@ -92,11 +101,18 @@ class MaskedTrainer(Trainer):
         return DataLoader(self.train_dataset, batch_size=None)
 
 
-def their_model(config: PretrainConfig, prepared: Prepared, shape: str) -> torch.nn.Module:
+def held_out_of(model: nn.Module, prepared: Prepared) -> dict[str, float]:
+    """Held-out loss over all targets, and over those that are shown as [MASK]."""
+    found = evaluate(model, MaskedLM(prepared.tokenizer.mask_id), prepared.validation)
+    return {"nll": found.nll, "nll_mask": found.parts["mask"].nll}
+
+
+def their_model(config: PretrainConfig, prepared: Prepared, shape: str, seed: int) -> nn.Module:
     """``BertForMaskedLM`` or ``ModernBertForMaskedLM``, with their own first weights.
 
     The latter computes its head at the masked positions only.
     """
+    torch.manual_seed(seed)
     ours = MaskedLanguageModel(replace(config, shape=shape).encoder(prepared.tokenizer.vocab_size))
     theirs = ours.to_transformers()
     if shape == "modern":
@@ -113,15 +129,13 @@ def run_trainer(
     shape: str = "bert",
 ) -> dict:
     """One run of transformers.Trainer for ``config.seconds``."""
-    torch.manual_seed(seed)
-    model = their_model(config, prepared, shape)
+    model = their_model(config, prepared, shape, seed)
     where = hardware.device()
 
-    def nll(trained) -> float:
-        converted = MaskedLanguageModel.from_transformers(trained)
-        return evaluate(converted, MaskedLM(), prepared.validation).nll
+    def held_out(trained) -> dict[str, float]:
+        return held_out_of(MaskedLanguageModel.from_transformers(trained), prepared)
 
-    clock = Clock(config.seconds, nll)
+    clock = Clock(config.seconds, held_out)
     arguments = TrainingArguments(
         output_dir=folder,
         max_steps=10**7,
@@ -142,7 +156,7 @@ def run_trainer(
     trainer = MaskedTrainer(
         model=model,
         args=arguments,
-        train_dataset=Batches(prepared),
+        train_dataset=Batches(prepared, seed),
         callbacks=[clock],
         optimizers=(optimizer, schedule),
     )
@@ -152,37 +166,33 @@ def run_trainer(
 
 
 def run_ours(config: PretrainConfig, prepared: Prepared, seed: int, name: str) -> dict:
-    """One run of this course's loop for ``config.seconds``."""
+    """One run of this course's loop and recipe for ``config.seconds``."""
     config = replace(config, seed=seed)
-    model = build_model(config, prepared)
+    stream = replace(prepared.stream, seed=seed)
+    return _our_loop(config, prepared, build_model(config, prepared), stream, name)
+
+
+def run_our_loop(config: PretrainConfig, prepared: Prepared, lr: float, seed: int) -> dict:
+    """Our loop, with all else as in ``run_trainer``: model, first weights, batches and rate."""
+    model = MaskedLanguageModel.from_transformers(their_model(config, prepared, "bert", seed))
+    config = replace(config, shape="bert", lr=lr, seed=seed)
+    return _our_loop(config, prepared, model, Batches(prepared, seed).stream, "course_lib, bert")
+
+
+def _our_loop(
+    config: PretrainConfig, prepared: Prepared, model: nn.Module, stream: MLMStream, name: str
+) -> dict:
     curve: list[dict] = []
 
-    class Watched:
-        """Evaluates the model along the way, outside of the training clock."""
-
-        fingerprint = ""
-
-        def batch(self, step: int):
-            return prepared.stream.batch(step)
-
-    def point(seconds: float) -> None:
-        nll = evaluate(model, MaskedLM(), prepared.validation).nll
-        curve.append({"seconds": seconds, "nll": nll})
-
     def watch(record: dict) -> None:
+        """Evaluate along the way, outside of the training clock."""
         if record["seconds"] >= config.seconds * (len(curve) + 1) / N_POINTS:
-            point(record["seconds"])
+            curve.append({"seconds": record["seconds"], **held_out_of(model, prepared)})
 
-    result = train(
-        model,
-        MaskedLM(),
-        Watched(),
-        replace(config.training(), evaluate_every=None),
-        progress=False,
-        on_record=watch,
-    )
-    point(result.seconds)
-    return _run(name, seed, config.lr, result.steps, result.seconds, curve, config, model)
+    settings = replace(config.training(), evaluate_every=None)
+    result = train(model, MaskedLM(), stream, settings, progress=False, on_record=watch)
+    curve.append({"seconds": result.seconds, **held_out_of(model, prepared)})
+    return _run(name, config.seed, config.lr, result.steps, result.seconds, curve, config, model)
 
 
 def _run(name, seed, lr, steps, seconds, curve, config, model) -> dict:
@@ -195,11 +205,12 @@ def _run(name, seed, lr, steps, seconds, curve, config, model) -> dict:
         "tokens_per_second": steps * config.seq_len * config.batch_size / seconds,
         "parameters": sum(p.numel() for p in model.parameters()),
         "validation_nll": curve[-1]["nll"],
+        "validation_nll_mask": curve[-1]["nll_mask"],
         "curve": curve,
     }
     print(
         f"{name:22s} seed {seed} lr {lr:.0e}: {found['tokens_per_second']:8.0f} tokens/s, "
-        f"NLL {found['validation_nll']:.3f}",
+        f"NLL on [MASK] {found['validation_nll_mask']:.3f}",
         flush=True,
     )
     return found
@@ -216,9 +227,26 @@ def summary(runs: list[dict]) -> dict:
                 "min": min(r[key] for r in mine),
                 "max": max(r[key] for r in mine),
             }
-            for key in ("tokens_per_second", "validation_nll")
+            for key in ("tokens_per_second", "validation_nll", "validation_nll_mask")
         }
     return sides
+
+
+def paired(runs: list[dict]) -> dict[str, dict]:
+    """By how much one side ends above another on targets shown as [MASK], seed by seed, in nats."""
+    nll = {(run["name"], run["seed"]): run["validation_nll_mask"] for run in runs}
+    found = {}
+    for one, other in combinations(dict.fromkeys(run["name"] for run in runs), 2):
+        seeds = sorted(s for name, s in nll if name == one and (other, s) in nll)
+        if len(seeds) > 2:
+            gaps = [nll[other, seed] - nll[one, seed] for seed in seeds]
+            found[f"{other} - {one}"] = asdict(seed_interval(gaps)) | {"seeds": len(seeds)}
+    return found
+
+
+def best_rate(sweep: list[dict]) -> float:
+    """The peak rate whose run ends lowest on targets shown as [MASK]."""
+    return min(sweep, key=lambda run: run["validation_nll_mask"])["lr"]
 
 
 def extend(out: Path, sweep: list[dict]) -> None:
@@ -228,7 +256,7 @@ def extend(out: Path, sweep: list[dict]) -> None:
     """
     result = json.loads(out.read_text("utf-8"))
     result["sweep"] += sweep
-    best = min(result["sweep"], key=lambda r: r["validation_nll"])["lr"]
+    best = best_rate(result["sweep"])
     if best != result["best_lr_of_trainer"]:
         raise SystemExit(
             f"lr {best:g} is better than the recorded runs': "
@@ -241,7 +269,7 @@ def main() -> None:
     """Sweep, take turns, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=90.0)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rates", type=float, nargs="+", default=[3e-4, 1e-3, 3e-3, 1e-2])
     parser.add_argument(
         "--extend", action="store_true", help="only run these rates, and add them to --out"
@@ -253,28 +281,25 @@ def main() -> None:
     logging.set_verbosity_error()
     config = PretrainConfig(seconds=args.seconds)
     prepared = prepare(config)
-    tokenizer = prepared.tokenizer
     with tempfile.TemporaryDirectory() as folder:
         sweep = [run_trainer(config, prepared, lr, 100, folder) for lr in args.rates]
         if args.extend:
             return extend(args.out, sweep)
-        best = min(sweep, key=lambda r: r["validation_nll"])["lr"]
+        best = best_rate(sweep)
         runs = []
         for seed in range(args.seeds):
             runs.append(run_ours(config, prepared, seed, "course_lib"))
+            runs.append(run_our_loop(config, prepared, best, seed))
             runs.append(run_trainer(config, prepared, best, seed, folder))
-        bert = replace(config, shape="bert", lr=best)
-        runs.append(run_ours(bert, prepared, 0, "course_lib, bert"))
     result = {
-        "unigram_nll": unigram_nll(
-            prepared.tokens.tokens, prepared.validation, tokenizer.vocab_size, tokenizer.special_ids
-        ),
+        **lines_of(prepared),
         "config": asdict(config),
         "hardware": hardware.describe(),
         "sweep": sweep,
         "best_lr_of_trainer": best,
         "runs": runs,
         "summary": summary(runs),
+        "paired": paired(runs),
     }
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(result, indent=1), "utf-8")

@@ -2,6 +2,8 @@
 
 Muon's step costs more (five more products for each matrix), so equal steps, as in
 ``optimisers.py``, flatter it. Here both get the same seconds of training, evaluation not counted.
+The loss is that on
+held-out targets shown as [MASK] (``nll``), where copying does not help; ``nll_all`` is over all.
 First each tries three or four peak rates with one seed, then its best rate runs with further seeds,
 the two in turns.
 
@@ -23,6 +25,7 @@ from course_lib.evaluation import evaluate
 from course_lib.measuring import matrix_peak, seconds_to_reach, spread, write_record
 from course_lib.objectives import MaskedLM
 from course_lib.pretraining import Prepared, PretrainConfig, build_model, prepare
+from course_lib.pretraining.judgement import lines_of
 from course_lib.training import train
 
 RATES = {"adamw": (1.5e-3, 3e-3, 6e-3, 1.2e-2), "muon": (6e-3, 1.2e-2, 2.4e-2)}
@@ -41,16 +44,23 @@ def one_run(prepared: Prepared, optimizer: str, lr: float, seed: int, seconds: f
     config = replace(BASE, optimizer=optimizer, lr=lr, seed=seed, seconds=seconds)
     model = build_model(config, prepared)
     stream = replace(prepared.stream, seed=seed)
-    start = evaluate(model, MaskedLM(), prepared.validation).nll
+    objective = MaskedLM(prepared.tokenizer.mask_id)
+    start = evaluate(model, objective, prepared.validation)
     run = train(
-        model, MaskedLM(), stream, config.training(), validation=prepared.validation, progress=False
+        model, objective, stream, config.training(), validation=prepared.validation, progress=False
     )
     points = [
-        {"step": r["step"], "seconds": r["seconds"], "nll": r["validation_nll"]}
+        {
+            "step": r["step"],
+            "seconds": r["seconds"],
+            "nll": r["validation_nll_mask"],
+            "nll_all": r["validation_nll"],
+        }
         for r in run.history
         if "validation_nll" in r
     ]
-    curve = [{"step": 0, "seconds": 0.0, "nll": start}, *points]
+    first = {"step": 0, "seconds": 0.0, "nll": start.parts["mask"].nll, "nll_all": start.nll}
+    curve = [first, *points]
     print(
         f"{optimizer} lr {lr:g} seed {seed}: {run.steps} steps, {curve[-1]['nll']:.3f}", flush=True
     )
@@ -91,6 +101,7 @@ def main() -> None:
         "clock": "wall clock",
         "matrix_peak_flops": matrix_peak(),
         "seconds": seconds,
+        **lines_of(prepared),
         "best_lr": best,
         "nll_difference": spread([muon["nll"] - adamw["nll"] for adamw, muon in pairs]),
         "steps": {n: spread([r["steps"] for r in runs if r["optimizer"] == n]) for n in RATES},

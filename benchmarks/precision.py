@@ -1,7 +1,8 @@
 """bfloat16 beside float32: is the step faster, and does the model learn as much from it?
 
 Equal first weights, equal batches, equal steps; the two take turns, seed after seed. Both are
-judged in fp32 on the same held-out masks. The difference of the losses is paired by seed.
+judged in fp32 on the same held-out targets that are shown as [MASK], where copying does not help
+(``nll_all``: over all targets). The difference of the losses is paired by seed.
 
     python benchmarks/precision.py            # --wall: wall clock, all cores
     python benchmarks/precision.py --quick    # a small one, written nowhere
@@ -20,10 +21,10 @@ from pathlib import Path
 import torch
 
 from course_lib.encoder.costs import training_flops
-from course_lib.evaluation import evaluate
 from course_lib.measuring import choose_clock, matrix_peak, speedup, spread, write_record
 from course_lib.objectives import MaskedLM
-from course_lib.pretraining import Prepared, PretrainConfig, build_model, prepare
+from course_lib.pretraining import Prepared, PretrainConfig, build_model, judge, prepare
+from course_lib.pretraining.judgement import lines_of
 from course_lib.training import train
 
 BASE = PretrainConfig(
@@ -49,9 +50,11 @@ def one_run(prepared: Prepared, precision: str, seed: int, steps: int, clock) ->
     started = clock()
     train(model, MaskedLM(), stream, config.training(), progress=False)
     seconds = clock() - started
+    found = judge(model, prepared, precision="fp32")
     return {
         "seconds": seconds,
-        "nll": evaluate(model, MaskedLM(), prepared.validation, precision="fp32").nll,
+        "nll": found["validation_nll_mask"],
+        "nll_all": found["validation_nll"],
     }
 
 
@@ -84,7 +87,9 @@ def main() -> None:
         "clock": clock_name,
         "steps": steps,
         "matrix_peak_flops": peaks,
+        **lines_of(prepared),
         "nll": {name: spread(x) for name, x in nll.items()},
+        "nll_all": {name: spread([r["nll_all"] for r in mine]) for name, mine in runs.items()},
         "nll_difference": spread([b - a for a, b in zip(nll["fp32"], nll["bf16"], strict=True)]),
         "speedup": speedup(seconds["fp32"], seconds["bf16"]),
         "share_of_peak": {n: spread([flops / s / peaks[n] for s in x]) for n, x in seconds.items()},

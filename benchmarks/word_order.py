@@ -23,12 +23,13 @@ import torch
 
 from course_lib import hardware
 from course_lib.data import load_corpus
-from course_lib.evaluation import evaluate, fit_ngrams
+from course_lib.evaluation import fit_ngrams
 from course_lib.evaluation.likelihood import pseudo_log_likelihoods
 from course_lib.evaluation.ngrams import tune_ngrams
 from course_lib.evaluation.word_order import Pair, swapped_pairs
 from course_lib.objectives import MaskedLM
-from course_lib.pretraining import Prepared, PretrainConfig, build_model, prepare
+from course_lib.pretraining import Prepared, PretrainConfig, build_model, judge, prepare
+from course_lib.pretraining.judgement import lines_of
 from course_lib.training import train
 
 CONFIG = PretrainConfig(
@@ -56,14 +57,16 @@ def one_run(prepared: Prepared, encoded: list[list[list[int]]], steps: int, seed
     tokenizer = prepared.tokenizer
     options = dict(mask_id=tokenizer.mask_id, special_ids=tokenizer.special_ids)
     scores = [pseudo_log_likelihoods(model, side, **options) for side in encoded]
-    nll = evaluate(model, MaskedLM(), prepared.validation, precision="fp32").nll
+    judged = judge(model, prepared, precision="fp32")
+    nll = judged["validation_nll_mask"]
     found = wins(*scores)
     print(
-        f"{steps:5d} steps, seed {seed}: held out {nll:.3f} nats, "
+        f"{steps:5d} steps, seed {seed}: {nll:.3f} nats on [MASK], "
         f"{np.mean(found):.1%} of the pairs",
         flush=True,
     )
-    return {"steps": steps, "seed": seed, "validation_nll": nll, "wins": found}
+    kept = {key: judged[key] for key in ("validation_nll", "validation_nll_mask")}
+    return {"steps": steps, "seed": seed, **kept, "wins": found}
 
 
 def bigram_wins(prepared: Prepared, corpus, encoded: list[list[list[int]]]) -> list[float]:
@@ -104,6 +107,7 @@ def main() -> None:
         "pairs": len(pairs),
         "first_pair": list(pairs[0]),
         "bigram": bigram,
+        **lines_of(prepared),
         "runs": runs,
         "hardware": hardware.describe(),
     }

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from course_lib.pretraining import PretrainConfig, prepare
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(FOLDER))
@@ -101,3 +104,38 @@ def test_what_needs_a_gpu_runs_small_without_one(name):
     else:
         assert [run["optimizer"] for run in found] == ["adamw", "muon"]
         assert all(run["curve"]["nll"] < 8.4 for run in found)  # ln 4096 = 8.32
+
+
+def test_the_loop_alone_starts_from_trainers_weights_and_sees_its_batches(monkeypatch):
+    import mlm_vs_trainer as beside
+
+    config = PretrainConfig(corpus="films", vocab_size=500, n_layers=1, d_model=16, n_heads=2)
+    prepared = prepare(config, progress=False)
+    started = {}
+    monkeypatch.setattr(
+        beside, "_our_loop", lambda config, _, *rest: started.update(config=config, rest=rest)
+    )
+    beside.run_our_loop(config, prepared, lr=0.01, seed=3)
+    model, stream, _ = started["rest"]
+    theirs = next(iter(beside.Batches(prepared, seed=3)))
+    batch = stream.batch(0)
+    assert batch.segment_ids is None and torch.equal(batch.input_ids, theirs["input_ids"])
+    assert torch.equal(batch.labels, theirs["labels"]) and started["config"].lr == 0.01
+    with torch.no_grad():
+        want = beside.their_model(config, prepared, "bert", 3).eval()(theirs["input_ids"]).logits
+        assert torch.allclose(model.eval()(batch.input_ids), want, atol=1e-5)
+
+
+def test_sides_are_paired_by_seed_and_judged_on_masks():
+    import mlm_vs_trainer as beside
+
+    worth = {"ours": (1.0, 2.0, 3.0), "theirs": (1.5, 2.5, 3.5), "once": (0.0,)}
+    runs = [
+        {"name": name, "seed": seed, "validation_nll_mask": nll, "validation_nll": 0.0}
+        for name, all_nll in worth.items()
+        for seed, nll in reversed(list(enumerate(all_nll)))
+    ]
+    found = beside.paired(runs)
+    assert set(found) == {"theirs - ours"}
+    assert found["theirs - ours"]["estimate"] == pytest.approx(0.5)
+    assert found["theirs - ours"]["low"] == pytest.approx(0.5)
