@@ -33,7 +33,7 @@ import torch
 from course_lib import data, hardware
 from course_lib.batches import MLMStream, TokenArray, encode_corpus, fixed_batches
 from course_lib.encoder import Encoder, MaskedLanguageModel
-from course_lib.evaluation import evaluate, token_counts, unigram_nll
+from course_lib.evaluation import evaluate, lines_of_nothing, token_counts
 from course_lib.generation import fill_mask
 from course_lib.masking import MaskPolicy
 from course_lib.objectives import MaskedLM
@@ -146,10 +146,14 @@ def _measured(
     tokenizer: Tokenizer,
     result: TrainResult,
 ) -> dict:
-    """Held-out loss beside that of the word frequencies, and some sentences filled in."""
-    found = evaluate(model, MaskedLM(), held_out, precision="fp32")
-    unigram = unigram_nll(
-        arrays["train"].tokens, held_out, tokenizer.vocab_size, tokenizer.special_ids
+    """Held-out loss beside the lines of "no language", and some sentences filled in."""
+    found = evaluate(model, MaskedLM(tokenizer.mask_id), held_out, precision="fp32")
+    lines = lines_of_nothing(
+        arrays["train"].tokens,
+        held_out,
+        vocab_size=tokenizer.vocab_size,
+        mask_id=tokenizer.mask_id,
+        special_ids=tokenizer.special_ids,
     )
     samples = {
         text: [f"{p.token} {p.probability:.2f}" for p in fill_mask(model, tokenizer, text, 5)[0]]
@@ -160,8 +164,11 @@ def _measured(
         "steps": result.steps,
         "held_out": {
             "nll": found.nll,
+            "nll_mask": found.parts["mask"].nll,
             "accuracy": found.accuracy,
-            "unigram_nll": unigram,
+            "unigram_nll": lines.unigram,
+            "unigram_nll_mask": lines.unigram_mask,
+            "copying_nll": lines.copying,
             "tokens": found.count,
         },
         "fill_mask": samples,
