@@ -80,7 +80,7 @@ def take_up(
     """
     own = learner.model.state_dict()
     _check_same_model(own, tensors)
-    # "auto" may choose otherwise on another machine
+    # "auto" may choose otherwise on another machine; the run goes on in the format it began with
     learner.use(info["precision"])
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "best": {}, "random": {}}
     for key, value in tensors.items():

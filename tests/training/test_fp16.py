@@ -241,3 +241,14 @@ def test_sharded_workers_cannot_even_where_auto_chooses_it(small_model, monkeypa
     workers = Workers(count=2, sharded=True)
     with pytest.raises(ValueError, match="precision='fp16', also where 'auto' chooses it"):
         prepare(small_model, MaskedLM(), quick(precision="auto"), torch.device("cpu"), workers)
+
+
+def test_a_run_that_began_in_fp16_goes_on_in_it(tmp_path, small_model, stream, monkeypatch):
+    """Begun where "auto" chooses fp16, as on a T4, resumed where it chooses fp32."""
+    used = []
+    for fastest, steps in (("fp16", 2), ("fp32", 4)):
+        monkeypatch.setattr("course_lib.hardware.precision", lambda where=None, f=fastest: f)
+        config = quick(precision="auto", steps=steps)
+        go(small_model, stream, config, out=tmp_path, resume=steps == 4)
+        used.append(load_checkpoint(checkpoints(tmp_path)[-1])[1])
+    assert [(info["precision"], info["step"]) for info in used] == [("fp16", 2), ("fp16", 4)]
