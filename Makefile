@@ -67,7 +67,7 @@ else
 	$(PY) notebooks/assignments/grade.py check $(if $(ASSIGNMENT),--assignment $(ASSIGNMENT))
 endif
 
-bench: .venv/ready ## time everything again, beside the records (75 minutes); EXPERIMENTS=1: what is not timed; RECORD=1 keeps it
+bench: .venv/ready ## time everything again, beside the records (90 minutes); EXPERIMENTS=1: what is not timed; RECORD=1 keeps it
 	$(PY) benchmarks/run_all.py $(BENCH) $(if $(EXPERIMENTS),--experiments) $(if $(RECORD),--record)
 
 map: .venv/ready ## write what is generated: the README's file tree, book/api.md, papers.md and verdicts.md

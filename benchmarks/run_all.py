@@ -1,6 +1,6 @@
 """Run the benchmarks again, and lay what they find beside the records. ``make bench`` calls this.
 
-    python benchmarks/run_all.py                  # what is timed: an hour and a quarter, two cores
+    python benchmarks/run_all.py                  # what is timed: an hour and a half, two cores
     python benchmarks/run_all.py collation step   # these only
     python benchmarks/run_all.py --experiments    # what is not timed (accuracies, losses): hours
     python benchmarks/run_all.py --record         # into benchmarks/results, over what is there
