@@ -98,7 +98,10 @@ FAULTS = {
         lambda nb: nb.metadata.widgets[notebooks.STATE]["state"].pop("slider"),
         "lacks the state of 1",
     ),
-    "too large": (lambda nb: nb.cells[2].outputs[0].update(text="x" * (notebooks.MAX_BYTES + 1)), "bytes long"),
+    "too large": (
+        lambda nb: nb.cells[2].outputs[0].update(text="x" * (notebooks.MAX_BYTES + 1)),
+        "bytes long",
+    ),
     "set-up cell changed": (lambda nb: nb.cells[1].update(source=SETUP + "\nx = 1"), "set-up cell"),
     "another kernel": (lambda nb: nb.metadata.kernelspec.update(name="my-env"), "kernel 'my-env'"),
 }
