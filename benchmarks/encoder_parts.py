@@ -3,11 +3,11 @@
 Both encoders of this course, in the shape and with the recipe of chapter 09 at a fixed number of
 steps, and each again with one of its parts exchanged for the other's: the place of the norm, the
 positions, the first weights, the gate, the biases. Same text, same order, same masks, same rate;
-five seeds draw the first weights and the order. Judged on held-out targets that are shown as
+the seeds draw the first weights and the order. Judged on held-out targets that are shown as
 [MASK], where copying does not help. The budget is steps, so a busy machine changes nothing but the
 waiting time.
 
-    python benchmarks/encoder_parts.py   # writes benchmarks/results/encoder_parts.json, an hour
+    python benchmarks/encoder_parts.py   # writes benchmarks/results/encoder_parts.json, half an hour
 
 The record is written after each run, and a run that stands in it is not made again. ``paired``
 holds, for each part, the difference to the encoder from which it was changed, seed by seed, with
@@ -92,7 +92,7 @@ def paired(runs: list[dict]) -> dict[str, dict]:
 def main() -> None:
     """Go through the arms seed by seed, and write after each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="two steps, written nowhere")
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent / "results" / "encoder_parts.json"
