@@ -7,7 +7,7 @@ the seeds draw the first weights and the order. Judged on held-out targets that 
 [MASK], where copying does not help. The budget is steps, so a busy machine changes nothing but the
 waiting time.
 
-    python benchmarks/encoder_parts.py   # writes benchmarks/results/encoder_parts.json, half an hour
+    python benchmarks/encoder_parts.py   # writes benchmarks/results/encoder_parts.json, 30 minutes
 
 The record is written after each run, and a run that stands in it is not made again. ``paired``
 holds, for each part, the difference to the encoder from which it was changed, seed by seed, with
